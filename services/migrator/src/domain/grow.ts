@@ -1,0 +1,143 @@
+/** ANALYZE and SCALE UP: from the plan to one new replica on the pool that we chose. */
+import type { ReplicaPlan } from '@couchestor/shared/contracts/migrator';
+import { mayReceive } from '@couchestor/shared/placement/eligibility';
+import { findLeftovers, poolsMarkedFor } from '@couchestor/shared/placement/marks';
+import { planNextReplica } from '@couchestor/shared/placement/plan';
+import { placedReplicas, type World } from '@couchestor/shared/placement/world';
+import type { Advance, Context } from './machine.ts';
+import { newReplicas, worldOf } from './sight.ts';
+import { changedExternally, end, endBeforeStart, go, instant, leave, numReplicas, reanalyze, refused, unsettled, wait } from './ways.ts';
+
+export function plan(context: Context): Advance {
+  const { move, sight, limits } = context;
+  const world = worldOf(sight);
+  if (world === undefined) {
+    return wait(context);
+  }
+  const early = endBeforeStart(context);
+  if (early !== undefined) {
+    return early;
+  }
+  const next = planNextReplica(world, move.request, limits.capabilities);
+  if (next.kind === 'done') {
+    return end(context, move.replicasMoved > 0 ? 'MOVED' : 'ALREADY_THERE');
+  }
+  if (next.kind === 'refused') {
+    return refused(context, next.refusal);
+  }
+  const backOffMs = move.tries === 0 ? 0 : limits.pollMs * 2 ** (move.tries - 1);
+  if (sight.standing.kind !== 'stands' || sight.atStepMs < backOffMs) {
+    return wait(context);
+  }
+  const { source, destination } = next.plan;
+  const { before: _before, newReplica: _newReplica, bias: _bias, syncStartedAt: _started, syncPercent: _percent, syncProgressAt: _at, ...kept } = move;
+  return go(context, 'gate-grow', `Replica on ${source.pool} is to go to ${destination.pool}.`, {
+    ...kept,
+    plan: next.plan,
+    originalReplicas: move.originalReplicas ?? world.volume.spec.num_replicas,
+    replicasPlanned: move.replicasMoved + next.remaining,
+    scaleDownSent: false,
+  });
+}
+
+export function gateGrow(context: Context): Advance {
+  const { move, sight, limits } = context;
+  const world = worldOf(sight);
+  const early = endBeforeStart(context);
+  if (early !== undefined) {
+    return early;
+  }
+  if (world === undefined || move.plan === undefined || sight.standing.kind !== 'stands') {
+    return reanalyze(context);
+  }
+  if (sight.gate === 'held' && gatesPlaced(world, move.plan, move.request.volumeId)) {
+    const before = placedReplicas(world.volume);
+    return go(context, 'scale-up', `Only ${move.plan.destination.pool} is open for a new replica.`, { ...move, before });
+  }
+  // The plan was made before the gate was ours, and what it cordons must be what is eligible now.
+  const next = planNextReplica(uncordoned(world, move.plan), move.request, limits.capabilities);
+  if (sight.atStepMs > limits.settleMs * 4 || next.kind !== 'move' || !samePlan(next.plan, move.plan)) {
+    return reanalyze(context);
+  }
+  return { move, effect: { kind: 'place-gates', plan: move.plan } };
+}
+
+export function scaleUp(context: Context): Advance {
+  const { move, sight, limits } = context;
+  const world = worldOf(sight);
+  const { answer } = sight;
+  if (answer === undefined) {
+    const mayCall = sight.gate === 'held' && world !== undefined && move.plan !== undefined && gatesPlaced(world, move.plan, move.request.volumeId);
+    return mayCall ? { move, effect: { kind: 'put-replica-count', count: numReplicas(move) + 1 } } : reanalyze(context);
+  }
+  if (unsettled(context)) {
+    return wait(context);
+  }
+  if (answer.kind === 'no-resources') {
+    return end(context, 'NO_ELIGIBLE_POOL', answer.message);
+  }
+  if (move.tries >= limits.triesMax || answer.kind === 'refused') {
+    return end(context, 'GROW_REFUSED', answer.message);
+  }
+  return reanalyze(context, answer.message);
+}
+
+/** The one new replica is ours, whether its SCALE UP was answered or not. */
+export function adopt(context: Context): Advance {
+  const { move, sight } = context;
+  const world = worldOf(sight);
+  const [newReplica] = world === undefined ? [] : newReplicas(move, world);
+  if (newReplica === undefined) {
+    return wait(context);
+  }
+  const at = instant(sight.nowMs);
+  return leave(context, 'wait-sync', `Replica ${newReplica.uuid} was made on ${newReplica.pool}.`, {
+    ...move,
+    newReplica,
+    tries: 0,
+    syncStartedAt: move.syncStartedAt ?? at,
+    syncProgressAt: at,
+    syncPercent: 0,
+  });
+}
+
+export function misplaced(context: Context): Advance {
+  return end(context, 'WRONG_POOL');
+}
+
+/** n + 1 with none or several new: right after a call this settles; if it stays, it is not our doing. */
+export function unclear(context: Context): Advance {
+  const { move, sight, limits } = context;
+  if (move.before === undefined || sight.atStepMs > limits.settleMs * 2) {
+    return changedExternally(context);
+  }
+  return wait(context);
+}
+
+/** True where Mayastor can put a new replica nowhere but on the destination, and the destination carries the mark of the move. */
+function gatesPlaced(world: World, { destination }: ReplicaPlan, volumeId: string): boolean {
+  const open = world.pools.filter((pool) => mayReceive(world, pool)).map(({ id }) => id);
+  return open.length === 1 && open[0] === destination.pool && poolsMarkedFor(world.pools, volumeId).includes(destination.pool);
+}
+
+/** The world without our own cordons, to see whether the plan would be made again. */
+function uncordoned(world: World, { cordonPools }: ReplicaPlan): World {
+  const ours = new Set(findLeftovers(world.pools, []).flatMap((leftover) => (leftover.on === 'pool' && leftover.kind === 'cordon' ? [leftover.pool] : [])));
+  return {
+    ...world,
+    pools: world.pools.map((pool) => {
+      if (!cordonPools.includes(pool.id) || !ours.has(pool.id) || pool.spec === undefined || pool.spec === null) {
+        return pool;
+      }
+      return { ...pool, spec: { ...pool.spec, cordonDrain: null } };
+    }),
+  };
+}
+
+function samePlan(left: ReplicaPlan, right: ReplicaPlan): boolean {
+  return (
+    left.source.uuid === right.source.uuid &&
+    left.destination.pool === right.destination.pool &&
+    [...left.cordonPools].sort().join() === [...right.cordonPools].sort().join()
+  );
+}

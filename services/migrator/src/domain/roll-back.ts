@@ -1,0 +1,73 @@
+/** The way back: from n + 1 replicas to n, without the new one. */
+import { volumeReplicas } from '@couchestor/shared/mayastor/read';
+import { biasPlaced, certainVictim, chooseBias } from '@couchestor/shared/placement/bias';
+import { nodeCordonLabel } from '@couchestor/shared/placement/marks';
+import type { World } from '@couchestor/shared/placement/world';
+import { endings } from './endings.ts';
+import type { Advance, Context } from './machine.ts';
+import { newReplicas, worldOf } from './sight.ts';
+import { go, leave, numReplicas, placeBias, result, unsettled, wait } from './ways.ts';
+
+export function gateRollBack(context: Context): Advance {
+  const { move, sight, limits } = context;
+  const world = worldOf(sight);
+  const [victim] = world === undefined ? [] : newReplicas(move, world);
+  if (world === undefined || victim === undefined) {
+    return wait(context);
+  }
+  if (move.tries >= limits.triesMax || sight.atStepMs > limits.settleMs * 8 || removalWouldCost(world, victim.uuid, numReplicas(move))) {
+    return keepBoth(context);
+  }
+  if (sight.gate === 'held' && move.bias !== undefined && biasPlaced(world, move.bias, nodeCordonLabel(move.request.moveId)) && certainVictim(world) === victim.uuid) {
+    return go(context, 'roll-back', `Mayastor will remove the new replica on ${victim.pool}.`, move);
+  }
+  const bias = chooseBias(world, victim.uuid);
+  return bias === undefined ? keepBoth(context) : placeBias(context, bias);
+}
+
+export function rollBack(context: Context): Advance {
+  const { move, sight } = context;
+  const world = worldOf(sight);
+  const [victim] = world === undefined ? [] : newReplicas(move, world);
+  if (sight.answer !== undefined) {
+    return rollBackUnsettled(context);
+  }
+  const mayCall =
+    sight.gate === 'held' &&
+    world !== undefined &&
+    victim !== undefined &&
+    move.bias !== undefined &&
+    biasPlaced(world, move.bias, nodeCordonLabel(move.request.moveId)) &&
+    certainVictim(world) === victim.uuid &&
+    !removalWouldCost(world, victim.uuid, numReplicas(move));
+  return mayCall ? { move, effect: { kind: 'put-replica-count', count: numReplicas(move) } } : retryRollBack(context);
+}
+
+export function rollBackUnsettled(context: Context): Advance {
+  return unsettled(context) ? wait(context) : retryRollBack(context);
+}
+
+export function rolledBack(context: Context): Advance {
+  return leave(context, 'finish', 'The volume has its former number of replicas.', context.move);
+}
+
+function retryRollBack(context: Context): Advance {
+  const { bias: _bias, ...kept } = context.move;
+  return leave(context, 'gate-rollback', 'The new replica is still there.', { ...kept, tries: kept.tries + 1 });
+}
+
+function keepBoth(context: Context): Advance {
+  const { move } = context;
+  const help = endings.ROLL_BACK_REFUSED;
+  const message = `${move.result?.message ?? ''} ${help.help}`.trim();
+  return leave(context, 'finish', help.help, { ...move, result: result(move, { outcome: help.outcome, code: 'ROLL_BACK_REFUSED', message }) });
+}
+
+/** Taking `victim` away must leave n synced replicas, unless it is not synced itself and so counts for nothing (S2). */
+function removalWouldCost(world: World, victim: string, n: number): boolean {
+  const isHealthy = (replica: ReturnType<typeof volumeReplicas>[number]) =>
+    replica.state === 'Online' && replica.childStatus === 'Online' && replica.rebuildProgress === undefined && replica.healthy !== false;
+  const replicas = volumeReplicas(world.volume);
+  const others = replicas.filter(({ uuid }) => uuid !== victim).filter(isHealthy).length;
+  return others < n && replicas.some((replica) => replica.uuid === victim && isHealthy(replica));
+}

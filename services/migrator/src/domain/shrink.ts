@@ -1,0 +1,78 @@
+/** SCALE DOWN: from n + 1 synced replicas to n, without the one that we chose. */
+import { biasPlaced, certainVictim, chooseBias } from '@couchestor/shared/placement/bias';
+import { nodeCordonLabel } from '@couchestor/shared/placement/marks';
+import type { Advance, Context } from './machine.ts';
+import { worldOf } from './sight.ts';
+import { changedExternally, end, go, leave, numReplicas, placeBias, reanalyze, unsettled, wait } from './ways.ts';
+
+export function gateShrink(context: Context): Advance {
+  const { move, sight, limits } = context;
+  const world = worldOf(sight);
+  const source = move.plan?.source.uuid;
+  if (sight.cancelled) {
+    return end(context, 'CANCELLED');
+  }
+  if (world === undefined || source === undefined || sight.atStepMs > limits.settleMs * 4) {
+    return backToSync(context);
+  }
+  if (sight.gate === 'held' && move.bias !== undefined && biasPlaced(world, move.bias, nodeCordonLabel(move.request.moveId)) && certainVictim(world) === source) {
+    return go(context, 'scale-down', `Mayastor will remove the replica on ${move.plan?.source.pool}.`, { ...move, scaleDownSent: true });
+  }
+  const bias = chooseBias(world, source);
+  return bias === undefined ? end(context, 'NO_BIAS') : placeBias(context, bias);
+}
+
+export function scaleDown(context: Context): Advance {
+  const { move, sight } = context;
+  const world = worldOf(sight);
+  if (sight.answer !== undefined) {
+    return scaleDownUnsettled(context);
+  }
+  const mayCall =
+    sight.gate === 'held' &&
+    world !== undefined &&
+    move.bias !== undefined &&
+    biasPlaced(world, move.bias, nodeCordonLabel(move.request.moveId)) &&
+    certainVictim(world) === move.plan?.source.uuid;
+  return mayCall ? { move, effect: { kind: 'put-replica-count', count: numReplicas(move) } } : backToSync(context);
+}
+
+/** Still n + 1 after the call: it is on its way, or had no effect. */
+export function scaleDownUnsettled(context: Context): Advance {
+  return unsettled(context) ? wait(context) : backToSync(context);
+}
+
+export function arrived(context: Context): Advance {
+  const { move } = context;
+  const bytes = move.plan?.bytes ?? 0;
+  const { plan: _plan, before: _before, newReplica: _new, bias: _bias, syncStartedAt: _at, syncPercent: _p, syncProgressAt: _pa, ...kept } = move;
+  return leave(context, 'analyze', `Replica ${move.replicasMoved + 1} of ${move.replicasPlanned} lies on ${move.newReplica?.pool ?? 'the new pool'}.`, {
+    ...kept,
+    replicasMoved: move.replicasMoved + 1,
+    bytesMoved: move.bytesMoved + bytes,
+    tries: 0,
+    scaleDownSent: false,
+  });
+}
+
+/** The old replica has gone although this process did not just remove it: an earlier SCALE DOWN of ours took effect late, or somebody did. */
+export function arrivedLate(context: Context): Advance {
+  return context.move.scaleDownSent ? arrived(context) : changedExternally(context);
+}
+
+/** Back at n with the source still there: our shrink took another replica, or somebody else's did. Still n healthy ones: plan anew. */
+export function shrunkUnderUs(context: Context): Advance {
+  const { move, limits } = context;
+  if (!move.scaleDownSent || move.tries >= limits.triesMax) {
+    return changedExternally(context);
+  }
+  return reanalyze(context, 'Another replica than the source was removed.');
+}
+
+export function backToSync(context: Context): Advance {
+  const { bias: _bias, ...kept } = context.move;
+  if (kept.tries >= context.limits.triesMax) {
+    return end(context, 'SHRINK_REFUSED', context.sight.answer?.message);
+  }
+  return leave(context, 'wait-sync', 'The removal is put off until the new replica has been synced for long enough again.', { ...kept, tries: kept.tries + 1 });
+}

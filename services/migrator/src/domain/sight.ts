@@ -1,0 +1,135 @@
+/**
+ * What a move sees: Mayastor as just read, sorted into one of a few kinds relative to what the journal says of the move.
+ */
+import type { MoveRecord, PlacedReplica } from '@couchestor/shared/contracts/migrator';
+import { isSynced, volumeReplicas } from '@couchestor/shared/mayastor/read';
+import type { Node, Pool, Volume } from '@couchestor/shared/mayastor/schema';
+import { placedReplicas, poolById, tierOf, type World } from '@couchestor/shared/placement/world';
+
+/** How the PUT of replica_count that this process made in this step was answered. `unsent`: the fence held it back. */
+export interface Answer {
+  readonly kind: 'ok' | 'ambiguous' | 'conflict' | 'precondition' | 'no-resources' | 'refused' | 'unsent';
+  readonly message: string;
+  readonly ageMs: number;
+}
+
+/** Everything that Mayastor was asked for in one look. `volume` is undefined where there is no such volume any more. */
+export interface Reading {
+  readonly volume: Volume | undefined;
+  readonly pools: readonly Pool[];
+  readonly nodes: readonly Node[];
+}
+
+export interface Sight {
+  /** Undefined where Mayastor could not be read. */
+  readonly reading: Reading | undefined;
+  readonly nowMs: number;
+  /** How long this process has been at this step. */
+  readonly atStepMs: number;
+  /** A person asked to cancel the move. */
+  readonly cancelled: boolean;
+  /** The brain's answer, in the steps that ask. No answer is not a yes. */
+  readonly standing: { readonly kind: 'stands' | 'withdrawn' | 'unanswered' | 'not-asked'; readonly reason: string };
+  /** For how long consecutive readings have all met the predicate of "synced". */
+  readonly syncedForMs: number;
+  /**
+   * `held`: and this process has placed cordons or a bias since it took the gate. `fresh`: taken, everything of ours undone, nothing placed
+   * since, whatever a reading from Mayastor's cache may still show. `none`: this step needs no gate.
+   */
+  readonly gate: 'held' | 'fresh' | 'none';
+  readonly answer?: Answer;
+}
+
+export const sightKinds = [
+  /** Mayastor could not be read. */
+  'unreadable',
+  /** There is no such volume any more. */
+  'gone',
+  /** An operation is in flight on the volume: what is read now need not be its outcome. */
+  'busy',
+  /** n replicas, and none that is new to us. */
+  'at-n',
+  /** n replicas: the source has gone and the new one is there. */
+  'moved',
+  /** n replicas: the new one and the source are there, another one has gone. */
+  'wrong-removed',
+  /** n + 1, exactly one new, where we want it; not synced. */
+  'grown',
+  /** As `grown`, and the new replica is Faulted. */
+  'grown-faulted',
+  /** As `grown`, and the predicate of "synced" is met in this reading. */
+  'grown-synced',
+  /** n + 1, exactly one new, on a pool that we do not want. */
+  'grown-misplaced',
+  /** n + 1, and not exactly one new. */
+  'grown-unclear',
+  /** num_replicas is neither n nor n + 1: somebody else set it. */
+  'external',
+] as const;
+export type SightKind = (typeof sightKinds)[number];
+
+export function kindOfSight(move: MoveRecord, sight: Sight): SightKind {
+  if (sight.reading === undefined) {
+    return 'unreadable';
+  }
+  const world = worldOf(sight);
+  if (world === undefined) {
+    return 'gone';
+  }
+  const { volume } = world;
+  if ((volume.spec.operation ?? undefined) !== undefined) {
+    return 'busy';
+  }
+  const n = move.originalReplicas ?? volume.spec.num_replicas;
+  const fresh = newReplicas(move, world);
+  switch (volume.spec.num_replicas) {
+    case n:
+      return kindAtN(move, world, fresh.length);
+    case n + 1:
+      return kindGrown(move, world, fresh);
+    default:
+      return 'external';
+  }
+}
+
+/** The world where the volume was read; undefined where it was not, or is gone. */
+export function worldOf({ reading }: Sight): World | undefined {
+  return reading?.volume === undefined ? undefined : { volume: reading.volume, pools: reading.pools, nodes: reading.nodes };
+}
+
+/** The replicas that were not there before the PUT. Exactly one of them is ours, or none can be told to be. */
+export function newReplicas(move: MoveRecord, world: World): PlacedReplica[] {
+  if (move.before === undefined) {
+    return [];
+  }
+  const before = new Set(move.before.map(({ uuid }) => uuid));
+  return placedReplicas(world.volume).filter(({ uuid }) => !before.has(uuid));
+}
+
+function kindAtN(move: MoveRecord, { volume }: World, fresh: number): SightKind {
+  if (fresh === 0) {
+    return 'at-n';
+  }
+  const sourceThere = move.plan !== undefined && volumeReplicas(volume).some(({ uuid }) => uuid === move.plan?.source.uuid);
+  return sourceThere ? 'wrong-removed' : 'moved';
+}
+
+function kindGrown(move: MoveRecord, world: World, fresh: readonly PlacedReplica[]): SightKind {
+  const [replica, ...more] = fresh;
+  if (replica === undefined || more.length > 0) {
+    return 'grown-unclear';
+  }
+  if (!isWanted(move, world, replica)) {
+    return 'grown-misplaced';
+  }
+  if (isSynced(world.volume, replica.uuid)) {
+    return 'grown-synced';
+  }
+  return world.volume.state.replica_topology[replica.uuid]?.state === 'Faulted' ? 'grown-faulted' : 'grown';
+}
+
+/** The planned pool, or, where self-heal replaced our replica by another one, any pool of the wanted tier. */
+function isWanted(move: MoveRecord, world: World, replica: PlacedReplica): boolean {
+  const pool = poolById(world, replica.pool);
+  return replica.pool === move.plan?.destination.pool || (pool !== undefined && tierOf(world, pool, move.request.selectors) === move.request.to);
+}

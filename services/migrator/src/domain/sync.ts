@@ -1,0 +1,43 @@
+/** WAIT SYNC: from a new replica to a synced one, or to the reason why it will not be. */
+import { volumeReplicas } from '@couchestor/shared/mayastor/read';
+import type { Advance, Context } from './machine.ts';
+import { worldOf } from './sight.ts';
+import { end, go, instant, since } from './ways.ts';
+
+export function waitSync(context: Context): Advance {
+  const { move, sight, limits } = context;
+  if (sight.cancelled) {
+    return end(context, 'CANCELLED');
+  }
+  const world = worldOf(sight);
+  const percent = world === undefined ? 0 : (volumeReplicas(world.volume).find(({ uuid }) => uuid === move.newReplica?.uuid)?.rebuildProgress ?? 0);
+  if (percent > (move.syncPercent ?? 0)) {
+    return { move: { ...move, syncPercent: Math.min(100, percent), syncProgressAt: instant(sight.nowMs) }, effect: { kind: 'wait', ms: limits.pollMs } };
+  }
+  if (since(sight, move.syncStartedAt) > move.request.syncTimeoutMs) {
+    return end(context, 'SYNC_TIMEOUT');
+  }
+  if (since(sight, move.syncProgressAt) > limits.noProgressMs) {
+    return end(context, 'SYNC_STALLED');
+  }
+  return { move, effect: { kind: 'wait', ms: limits.pollMs } };
+}
+
+export function synced(context: Context): Advance {
+  const { move, sight, limits } = context;
+  if (sight.cancelled) {
+    return end(context, 'CANCELLED');
+  }
+  if (sight.syncedForMs < limits.syncedHoldMs) {
+    return { move, effect: { kind: 'wait', ms: Math.min(limits.pollMs, Math.max(1, limits.syncedHoldMs - sight.syncedForMs)) } };
+  }
+  if (move.request.preservationMode) {
+    return end(context, 'PRESERVED');
+  }
+  const syncedMs = move.syncedMs + since(sight, move.syncStartedAt);
+  return go(context, 'gate-shrink', 'The new replica is Online and synced.', { ...move, syncPercent: 100, syncedMs });
+}
+
+export function newReplicaFaulted(context: Context): Advance {
+  return end(context, 'NEW_REPLICA_FAULTED');
+}

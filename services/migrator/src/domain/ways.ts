@@ -1,0 +1,158 @@
+/** The ways through and out of a move that its rules share. */
+import type { MoveOutcome, MoveStep } from '@couchestor/shared/contracts/migration';
+import { type Bias, type MoveRecord, type StoryLine, storyLinesMax } from '@couchestor/shared/contracts/migrator';
+import { findLeftovers, findVolumeMarks } from '@couchestor/shared/placement/marks';
+import type { Refusal } from '@couchestor/shared/placement/refusals';
+import { type EndingCode, endings } from './endings.ts';
+import type { Advance, Context } from './machine.ts';
+import type { Answer, Sight } from './sight.ts';
+
+/** These endings leave a replica too many that is ours and has to go first. */
+const rolledBackEndings: ReadonlySet<EndingCode> = new Set<EndingCode>(['CANCELLED', 'SYNC_TIMEOUT', 'SYNC_STALLED', 'NEW_REPLICA_FAULTED', 'WRONG_POOL']);
+
+/** After these the effect may come, or be seen, later. A 409 or 412 too may hide a call of ours that got through before. */
+const settlingAnswers: ReadonlySet<Answer['kind']> = new Set<Answer['kind']>(['ok', 'ambiguous', 'conflict', 'precondition']);
+
+const ungateStepOf: Readonly<Partial<Record<MoveStep, MoveStep>>> = {
+  'gate-grow': 'ungate-grow',
+  'scale-up': 'ungate-grow',
+  'gate-shrink': 'ungate-shrink',
+  'scale-down': 'ungate-shrink',
+  'gate-rollback': 'ungate-rollback',
+  'roll-back': 'ungate-rollback',
+};
+
+/** Once nothing of ours gates or biases any more, the move goes on. */
+export function ungate(context: Context): Advance {
+  const { move, sight } = context;
+  const { reading } = sight;
+  if (reading === undefined) {
+    return wait(context);
+  }
+  if (sight.gate !== 'fresh' && findLeftovers(reading.pools, reading.nodes).length > 0) {
+    return { move, effect: { kind: 'undo-gates' } };
+  }
+  const { next = 'analyze', bias: _bias, ...kept } = move;
+  return go(context, next, '', kept);
+}
+
+export function finish(context: Context): Advance {
+  const { move, sight } = context;
+  const { volumeId, moveId } = move.request;
+  const marks = findVolumeMarks(sight.reading?.pools ?? []).filter((mark) => mark.volumeId === volumeId);
+  const keeps = move.result?.outcome === 'kept-old' && move.originalReplicas !== undefined;
+  const [stale] = marks.filter((mark) => !(keeps && mark.kept && mark.moveId === moveId));
+  if (stale === undefined) {
+    return { move, effect: { kind: 'close' } };
+  }
+  return keeps
+    ? { move, effect: { kind: 'mark-kept', pool: stale.pool, originalReplicas: stale.originalReplicas } }
+    : { move, effect: { kind: 'unmark-volume', pool: stale.pool } };
+}
+
+/** Waits, but not for long: the gate is not to be held for somebody else's business. */
+export function waitBriefly(context: Context): Advance {
+  return context.sight.atStepMs > context.limits.settleMs ? reanalyze(context) : wait(context);
+}
+
+export function wait({ move, limits }: Context): Advance {
+  return { move, effect: { kind: 'wait', ms: limits.pollMs } };
+}
+
+/** Nothing of ours is in hand: a request that has expired need not wait any longer. */
+export function waitOrExpire(context: Context): Advance {
+  return endBeforeStart(context) ?? wait(context);
+}
+
+export function volumeGone(context: Context): Advance {
+  return end(context, 'VOLUME_GONE');
+}
+
+export function changedExternally(context: Context): Advance {
+  return end(context, 'CHANGED_EXTERNALLY');
+}
+
+export function reanalyze(context: Context, why = 'The world has changed since the plan was made.'): Advance {
+  const { move, limits } = context;
+  if (move.tries >= limits.triesMax) {
+    return end(context, 'GROW_REFUSED', why);
+  }
+  return leave(context, 'analyze', why, { ...move, tries: move.tries + 1 });
+}
+
+/** Reasons to stop that hold only until the volume has grown for the replica in hand. */
+export function endBeforeStart(context: Context): Advance | undefined {
+  const { move, sight } = context;
+  if (sight.cancelled) {
+    return end(context, 'CANCELLED');
+  }
+  if (sight.standing.kind === 'withdrawn') {
+    return end(context, 'WITHDRAWN', sight.standing.reason);
+  }
+  const expired = sight.nowMs > Date.parse(move.request.expiresAt);
+  return expired && move.replicasMoved === 0 && sight.standing.kind !== 'stands' ? end(context, 'EXPIRED', sight.standing.reason) : undefined;
+}
+
+export function refused(context: Context, refusal: Refusal): Advance {
+  const { move } = context;
+  if (move.replicasMoved > 0) {
+    return end(context, 'PARTLY_MOVED', refusal.message);
+  }
+  const ended = result(move, { outcome: 'refused', code: `REFUSED_${refusal.code}`, message: refusal.message });
+  return leave(context, 'finish', refusal.message, { ...move, result: { ...ended, causeFingerprint: refusal.causeFingerprint } });
+}
+
+export function end(context: Context, code: EndingCode, detail = ''): Advance {
+  const { move, kind } = context;
+  const ending = endings[code];
+  const message = detail === '' ? ending.help : `${ending.help} ${detail}`;
+  const ended = { ...move, result: result(move, { outcome: ending.outcome, code, message }) };
+  const grown = kind.startsWith('grown');
+  return leave(context, grown && rolledBackEndings.has(code) ? 'gate-rollback' : 'finish', message, { ...ended, tries: 0 });
+}
+
+export function result(move: MoveRecord, ended: { outcome: MoveOutcome; code: string; message: string }): NonNullable<MoveRecord['result']> {
+  return { ...ended, message: ended.message.slice(0, 2_000), replicasMoved: move.replicasMoved, bytesMoved: move.bytesMoved };
+}
+
+/** Goes to `next`, by way of the un-gating step where this step is gated. */
+export function leave(context: Context, next: MoveStep, text: string, move: MoveRecord): Advance {
+  const through = ungateStepOf[context.move.step];
+  return through === undefined ? go(context, next, text, move) : go(context, through, text, { ...move, next });
+}
+
+export function go({ move: from, sight }: Context, step: MoveStep, text: string, move: MoveRecord): Advance {
+  const { next: _next, ...rest } = move;
+  const kept = step.startsWith('ungate') ? move : rest;
+  const line: StoryLine = { at: instant(sight.nowMs), step: from.step, text: text === '' ? `On to ${step}.` : text.slice(0, 2_000) };
+  return { move: { ...kept, step, story: tell(from.story, line) }, effect: { kind: 'look' } };
+}
+
+/** The call may still show its effect: what is read now is not yet its outcome. */
+export function unsettled({ sight: { answer }, limits }: Context): boolean {
+  return answer !== undefined && settlingAnswers.has(answer.kind) && answer.ageMs < limits.settleMs;
+}
+
+export function placeBias({ move }: Context, bias: Bias): Advance {
+  return { move: { ...move, bias }, effect: { kind: 'place-bias', bias } };
+}
+
+export function numReplicas(move: MoveRecord): number {
+  if (move.originalReplicas === undefined) {
+    throw new TypeError(`move ${move.request.moveId} is at ${move.step} without its original number of replicas`);
+  }
+  return move.originalReplicas;
+}
+
+export function since(sight: Sight, instantText: string | undefined): number {
+  return instantText === undefined ? 0 : sight.nowMs - Date.parse(instantText);
+}
+
+export function instant(ms: number): string {
+  return new Date(ms).toISOString();
+}
+
+/** Keeps the beginning and the end of a long story. */
+function tell(story: readonly StoryLine[], line: StoryLine): StoryLine[] {
+  return story.length < storyLinesMax ? [...story, line] : [...story.slice(0, storyLinesMax / 2), ...story.slice(storyLinesMax / 2 + 1), line];
+}

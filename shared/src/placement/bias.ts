@@ -1,0 +1,115 @@
+/**
+ * Making Mayastor remove the replica that we mean.
+ *
+ * PUT replica_count names no replica: Mayastor sorts them and removes the first. The keys, most removable first: not healthy; not attached,
+ * or a worse child state, or less rebuilt; node topology broken; pool topology broken; spread key clash; node cordoned; remote from the
+ * nexus. A bias makes the victim first by a key that is above locality, while all keys above that one tie, so that no rule whose rank is
+ * unproven can decide. Without such a bias we do not shrink.
+ */
+import type { Bias } from '../contracts/migrator.ts';
+import { nodeCordonLabels, poolLabels, volumeReplicas } from '../mayastor/read.ts';
+import { poolInclusion, satisfiesNodeTopology, satisfiesPoolTopology } from './eligibility.ts';
+import { nodeById, poolById, type World } from './world.ts';
+
+/** A label that Mayastor's own operator sets on every pool and does not let go. */
+const reservedPoolLabel = 'openebs.io/created-by';
+
+/** The bias that surely removes `victim`, or none. The pool label is preferred: it touches one pool, a cordon a whole node. */
+export function chooseBias(world: World, victim: string): Bias | undefined {
+  return candidates(world, victim).find((bias) => certainVictim(withBias(world, bias)) === victim);
+}
+
+/** The replica that a shrink now surely removes; none where an unproven tie-break would decide. */
+export function certainVictim(world: World): string | undefined {
+  const ranked = volumeReplicas(world.volume).map((replica) => ({ uuid: replica.uuid, keys: removalKeys(world, replica) }));
+  const firsts = ranked.filter(({ uuid, keys }) => ranked.every((other) => other.uuid === uuid || precedes(keys, other.keys)));
+  return firsts[0]?.uuid;
+}
+
+/** The world as it will look once the bias is in place. */
+export function withBias(world: World, bias: Bias): World {
+  if (bias.kind === 'node-cordon') {
+    const cordondrainstate = { cordonedstate: { cordonlabels: ['couchestor-bias'] } };
+    return {
+      ...world,
+      nodes: world.nodes.map((node) => (node.id === bias.node ? { ...node, spec: { id: node.id, ...node.spec, cordondrainstate } } : node)),
+    };
+  }
+  return {
+    ...world,
+    pools: world.pools.map((pool) => {
+      if (pool.id !== bias.pool || pool.spec === undefined || pool.spec === null) {
+        return pool;
+      }
+      const { [bias.key]: _removed, ...labels } = pool.spec.labels ?? {};
+      return { ...pool, spec: { ...pool.spec, labels } };
+    }),
+  };
+}
+
+/** True where the bias is in place, as read from Mayastor. */
+export function biasPlaced(world: World, bias: Bias, cordonLabel: string): boolean {
+  if (bias.kind === 'node-cordon') {
+    const node = nodeById(world, bias.node);
+    return node !== undefined && nodeCordonLabels(node).includes(cordonLabel);
+  }
+  const pool = poolById(world, bias.pool);
+  return pool !== undefined && poolLabels(pool)[bias.key] === undefined;
+}
+
+function candidates(world: World, victim: string): Bias[] {
+  const replica = volumeReplicas(world.volume).find(({ uuid }) => uuid === victim);
+  if (replica?.pool === undefined || replica.node === undefined) {
+    return [];
+  }
+  const pool = poolById(world, replica.pool);
+  const labels = pool === undefined ? {} : poolLabels(pool);
+  const keys = Object.entries(poolInclusion(world))
+    // Our marks carry key and value in one label, and no fact says that a slash passes in the path.
+    .filter(([key, wanted]) => wanted === '' && key !== reservedPoolLabel && !key.includes('/') && labels[key] !== undefined)
+    .map(([key]) => key);
+  // Whether a spread key ranks above a cordon is known, who clashes is not: with one, only the label is a bias.
+  const spread = Object.keys(world.volume.spec.topology?.node_topology?.labelled?.exclusion ?? {}).length > 0;
+  return [
+    ...keys.map((key): Bias => ({ kind: 'pool-label', pool: replica.pool ?? '', key, value: labels[key] ?? '' })),
+    ...(spread ? [] : [{ kind: 'node-cordon', node: replica.node } satisfies Bias]),
+  ];
+}
+
+/** Smaller sorts first, and the first is removed. Locality is left out on purpose: it must never decide. */
+function removalKeys(world: World, replica: ReturnType<typeof volumeReplicas>[number]): number[] {
+  const node = replica.node === undefined ? undefined : nodeById(world, replica.node);
+  const pool = replica.pool === undefined ? undefined : poolById(world, replica.pool);
+  return [
+    replica.healthy === false ? 0 : 1,
+    childRank(replica.childStatus),
+    replica.rebuildProgress ?? 100,
+    node !== undefined && satisfiesNodeTopology(world, node.id) ? 1 : 0,
+    pool !== undefined && satisfiesPoolTopology(world, pool) ? 1 : 0,
+    node !== undefined && nodeCordonLabels(node).length > 0 ? 0 : 1,
+  ];
+}
+
+function childRank(childStatus: string | undefined): number {
+  switch (childStatus) {
+    case undefined:
+      return 0;
+    case 'Faulted':
+      return 1;
+    case 'Online':
+      return 3;
+    default:
+      return 2;
+  }
+}
+
+/** True where `left` sorts strictly before `right` by the first key in which they differ. */
+function precedes(left: readonly number[], right: readonly number[]): boolean {
+  for (const [index, value] of left.entries()) {
+    const other = right[index] ?? value;
+    if (value !== other) {
+      return value < other;
+    }
+  }
+  return false;
+}
