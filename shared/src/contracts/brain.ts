@@ -48,6 +48,10 @@ export const ledgerEntrySchema = z.strictObject({
       /** True once the migrator has journaled it: from then on only its end clears it. */
       accepted: z.boolean(),
       step: z.string().optional(),
+      /** num_replicas when the move was requested. */
+      numReplicas: z.int().positive(),
+      /** What the decision rested on beside IOPS, in short: compared for equality with a later look at the same volume. */
+      sight: z.string().max(128),
     })
     .optional(),
   /** Start of the cooldown: when placement last changed on our account. */
@@ -57,7 +61,7 @@ export const ledgerEntrySchema = z.strictObject({
   /** No further attempt before this: doubles from 5 minutes to the cooldown. */
   retryAt: instantSchema.optional(),
   /** The last refusal: the same move is not tried again until the fingerprint of its cause changes. */
-  refusal: z.strictObject({ code: z.string(), message: sentenceSchema, causeFingerprint: z.string(), to: tierSchema, at: instantSchema }).optional(),
+  refusal: z.strictObject({ code: z.string(), message: sentenceSchema, causeFingerprint: z.string(), to: tierSchema, at: instantSchema, sight: z.string().max(128) }).optional(),
   /** Set by preservation mode or a missing bias: no move until num_replicas is back at this. */
   keptOld: z.strictObject({ numReplicas: z.int().positive(), message: sentenceSchema }).optional(),
   history: z.array(historyEntrySchema).max(ledgerHistoryMax),

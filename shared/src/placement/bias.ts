@@ -2,12 +2,13 @@
  * Making Mayastor remove the replica that we mean.
  *
  * PUT replica_count names no replica: Mayastor sorts them and removes the first. The keys, most removable first: not healthy; not attached,
- * or a worse child state, or less rebuilt; node topology broken; pool topology broken; spread key clash; node cordoned; remote from the
- * nexus. A bias makes the victim first by a key that is above locality, while all keys above that one tie, so that no rule whose rank is
- * unproven can decide. Without such a bias we do not shrink.
+ * or a worse child state, or less rebuilt; then, in an order that differs by version and is in part unproven, node topology broken, pool
+ * topology broken, node cordoned, perhaps pool cordoned; then remote from the nexus. A bias puts the victim before all others by health, or,
+ * where all are equally healthy, makes it worse in one of the middle keys while no other is worse in any, so that neither their order nor
+ * locality can decide. Without such a bias we do not shrink.
  */
 import type { Bias } from '../contracts/migrator.ts';
-import { nodeCordonLabels, poolLabels, volumeReplicas } from '../mayastor/read.ts';
+import { nodeCordonLabels, poolCordonedForReplicas, poolLabels, volumeReplicas } from '../mayastor/read.ts';
 import { poolInclusion, satisfiesNodeTopology, satisfiesPoolTopology } from './eligibility.ts';
 import { nodeById, poolById, type World } from './world.ts';
 
@@ -21,9 +22,8 @@ export function chooseBias(world: World, victim: string): Bias | undefined {
 
 /** The replica that a shrink now surely removes; none where an unproven tie-break would decide. */
 export function certainVictim(world: World): string | undefined {
-  const ranked = volumeReplicas(world.volume).map((replica) => ({ uuid: replica.uuid, keys: removalKeys(world, replica) }));
-  const firsts = ranked.filter(({ uuid, keys }) => ranked.every((other) => other.uuid === uuid || precedes(keys, other.keys)));
-  return firsts[0]?.uuid;
+  const ranked = volumeReplicas(world.volume).map((replica) => ({ uuid: replica.uuid, ...removalKeys(world, replica) }));
+  return ranked.find((one) => ranked.every((other) => other === one || precedes(one, other)))?.uuid;
 }
 
 /** The world as it will look once the bias is in place. */
@@ -76,18 +76,25 @@ function candidates(world: World, victim: string): Bias[] {
   ];
 }
 
-/** Smaller sorts first, and the first is removed. Locality is left out on purpose: it must never decide. */
-function removalKeys(world: World, replica: ReturnType<typeof volumeReplicas>[number]): number[] {
+interface RemovalKeys {
+  /** In their proven order; smaller is removed first. */
+  readonly health: readonly number[];
+  /** Of unproven order; 0 is removed before 1. Locality is left out on purpose: it must never decide. */
+  readonly place: readonly number[];
+}
+
+function removalKeys(world: World, replica: ReturnType<typeof volumeReplicas>[number]): RemovalKeys {
   const node = replica.node === undefined ? undefined : nodeById(world, replica.node);
   const pool = replica.pool === undefined ? undefined : poolById(world, replica.pool);
-  return [
-    replica.healthy === false ? 0 : 1,
-    childRank(replica.childStatus),
-    replica.rebuildProgress ?? 100,
-    node !== undefined && satisfiesNodeTopology(world, node.id) ? 1 : 0,
-    pool !== undefined && satisfiesPoolTopology(world, pool) ? 1 : 0,
-    node !== undefined && nodeCordonLabels(node).length > 0 ? 0 : 1,
-  ];
+  return {
+    health: [replica.healthy === false ? 0 : 1, childRank(replica.childStatus), replica.rebuildProgress ?? 100],
+    place: [
+      node !== undefined && satisfiesNodeTopology(world, node.id) ? 1 : 0,
+      pool !== undefined && satisfiesPoolTopology(world, pool) ? 1 : 0,
+      node !== undefined && nodeCordonLabels(node).length > 0 ? 0 : 1,
+      pool !== undefined && poolCordonedForReplicas(pool) ? 0 : 1,
+    ],
+  };
 }
 
 function childRank(childStatus: string | undefined): number {
@@ -103,13 +110,14 @@ function childRank(childStatus: string | undefined): number {
   }
 }
 
-/** True where `left` sorts strictly before `right` by the first key in which they differ. */
-function precedes(left: readonly number[], right: readonly number[]): boolean {
-  for (const [index, value] of left.entries()) {
-    const other = right[index] ?? value;
-    if (value !== other) {
-      return value < other;
+function precedes(one: RemovalKeys, other: RemovalKeys): boolean {
+  for (const [index, value] of one.health.entries()) {
+    const against = other.health[index] ?? value;
+    if (value !== against) {
+      return value < against;
     }
   }
-  return false;
+  const worse = one.place.some((value, index) => value < (other.place[index] ?? value));
+  const better = one.place.some((value, index) => value > (other.place[index] ?? value));
+  return worse && !better;
 }

@@ -10,7 +10,7 @@
  */
 import type { MoveStep } from '@couchestor/shared/contracts/migration';
 import type { MoveRecord } from '@couchestor/shared/contracts/migrator';
-import { adopt, gateGrow, misplaced, plan, scaleUp, unclear } from './grow.ts';
+import { adopt, gateGrow, misplaced, plan, planOnceSettled, scaleUp, unclear } from './grow.ts';
 import type { Advance, Limits, Rule } from './machine.ts';
 import { gateRollBack, rollBack, rollBackUnsettled, rolledBack } from './roll-back.ts';
 import { arrived, arrivedLate, backToSync, gateShrink, scaleDown, scaleDownUnsettled, shrunkUnderUs } from './shrink.ts';
@@ -42,6 +42,7 @@ function always(rule: Rule): Record<SightKind, Rule> {
     unreadable: wait,
     gone: rule,
     busy: rule,
+    unsettled: rule,
     'at-n': rule,
     moved: rule,
     'wrong-removed': rule,
@@ -59,6 +60,7 @@ const transitions: Readonly<Record<MoveStep, Readonly<Record<SightKind, Rule>>>>
     unreadable: waitOrExpire,
     gone: volumeGone,
     busy: waitOrExpire,
+    unsettled: planOnceSettled,
     'at-n': plan,
     // Self-heal may have exchanged a replica since the last plan: nothing of ours is in hand here, so plan anew.
     moved: plan,
@@ -75,6 +77,7 @@ const transitions: Readonly<Record<MoveStep, Readonly<Record<SightKind, Rule>>>>
     unreadable: wait,
     gone: volumeGone,
     busy: waitBriefly,
+    unsettled: waitBriefly,
     'at-n': gateGrow,
     moved: reanalyze,
     'wrong-removed': reanalyze,
@@ -89,6 +92,7 @@ const transitions: Readonly<Record<MoveStep, Readonly<Record<SightKind, Rule>>>>
     unreadable: wait,
     gone: volumeGone,
     busy: wait,
+    unsettled: unclear,
     'at-n': scaleUp,
     moved: reanalyze,
     'wrong-removed': reanalyze,
@@ -104,6 +108,7 @@ const transitions: Readonly<Record<MoveStep, Readonly<Record<SightKind, Rule>>>>
     unreadable: wait,
     gone: volumeGone,
     busy: wait,
+    unsettled: waitSync,
     'at-n': shrunkUnderUs,
     moved: arrivedLate,
     'wrong-removed': shrunkUnderUs,
@@ -118,6 +123,7 @@ const transitions: Readonly<Record<MoveStep, Readonly<Record<SightKind, Rule>>>>
     unreadable: wait,
     gone: volumeGone,
     busy: backToSync,
+    unsettled: backToSync,
     'at-n': shrunkUnderUs,
     moved: arrivedLate,
     'wrong-removed': shrunkUnderUs,
@@ -132,6 +138,7 @@ const transitions: Readonly<Record<MoveStep, Readonly<Record<SightKind, Rule>>>>
     unreadable: wait,
     gone: volumeGone,
     busy: wait,
+    unsettled: scaleDownUnsettled,
     'at-n': shrunkUnderUs,
     moved: arrived,
     'wrong-removed': shrunkUnderUs,
@@ -147,6 +154,7 @@ const transitions: Readonly<Record<MoveStep, Readonly<Record<SightKind, Rule>>>>
     unreadable: wait,
     gone: volumeGone,
     busy: wait,
+    unsettled: unclear,
     'at-n': rolledBack,
     moved: rolledBack,
     'wrong-removed': rolledBack,
@@ -161,6 +169,7 @@ const transitions: Readonly<Record<MoveStep, Readonly<Record<SightKind, Rule>>>>
     unreadable: wait,
     gone: volumeGone,
     busy: wait,
+    unsettled: rollBackUnsettled,
     'at-n': rolledBack,
     moved: rolledBack,
     'wrong-removed': rolledBack,

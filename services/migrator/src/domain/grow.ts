@@ -6,13 +6,13 @@ import { planNextReplica } from '@couchestor/shared/placement/plan';
 import { placedReplicas, type World } from '@couchestor/shared/placement/world';
 import type { Advance, Context } from './machine.ts';
 import { newReplicas, worldOf } from './sight.ts';
-import { changedExternally, end, endBeforeStart, go, instant, leave, numReplicas, reanalyze, refused, unsettled, wait } from './ways.ts';
+import { changedExternally, end, endBeforeStart, go, instant, leave, numReplicas, reanalyze, refused, unsettled, wait, waitOrExpire } from './ways.ts';
 
 export function plan(context: Context): Advance {
   const { move, sight, limits } = context;
   const world = worldOf(sight);
-  if (world === undefined) {
-    return wait(context);
+  if (world === undefined || limits.capabilities === undefined) {
+    return waitOrExpire(context);
   }
   const early = endBeforeStart(context);
   if (early !== undefined) {
@@ -40,6 +40,15 @@ export function plan(context: Context): Advance {
   });
 }
 
+/** Right after a call of ours the state lags behind the count. What stays so is for the plan to refuse, or somebody else's doing. */
+export function planOnceSettled(context: Context): Advance {
+  const { move, sight, limits } = context;
+  if (sight.atStepMs < limits.settleMs * 2) {
+    return waitOrExpire(context);
+  }
+  return worldOf(sight)?.volume.spec.num_replicas === (move.originalReplicas ?? Number.NaN) + 1 ? changedExternally(context) : plan(context);
+}
+
 export function gateGrow(context: Context): Advance {
   const { move, sight, limits } = context;
   const world = worldOf(sight);
@@ -55,8 +64,8 @@ export function gateGrow(context: Context): Advance {
     return go(context, 'scale-up', `Only ${move.plan.destination.pool} is open for a new replica.`, { ...move, before });
   }
   // The plan was made before the gate was ours, and what it cordons must be what is eligible now.
-  const next = planNextReplica(uncordoned(world, move.plan), move.request, limits.capabilities);
-  if (sight.atStepMs > limits.settleMs * 4 || next.kind !== 'move' || !samePlan(next.plan, move.plan)) {
+  const next = limits.capabilities && planNextReplica(uncordoned(world, move.plan), move.request, limits.capabilities);
+  if (sight.atStepMs > limits.settleMs * 4 || next?.kind !== 'move' || !samePlan(next.plan, move.plan)) {
     return reanalyze(context);
   }
   return { move, effect: { kind: 'place-gates', plan: move.plan } };

@@ -13,7 +13,8 @@ export interface Limits {
   readonly settleMs: number;
   /** Retries for one replica before the move gives up. */
   readonly triesMax: number;
-  readonly capabilities: Capabilities;
+  /** Absent until Mayastor has been asked. */
+  readonly capabilities: Capabilities | undefined;
 }
 
 export type Effect =

@@ -47,6 +47,8 @@ export const sightKinds = [
   'gone',
   /** An operation is in flight on the volume: what is read now need not be its outcome. */
   'busy',
+  /** There are not as many replicas as num_replicas says: the count is new and the state not yet, or self-healing is at work. */
+  'unsettled',
   /** n replicas, and none that is new to us. */
   'at-n',
   /** n replicas: the source has gone and the new one is there. */
@@ -81,15 +83,14 @@ export function kindOfSight(move: MoveRecord, sight: Sight): SightKind {
     return 'busy';
   }
   const n = move.originalReplicas ?? volume.spec.num_replicas;
-  const fresh = newReplicas(move, world);
-  switch (volume.spec.num_replicas) {
-    case n:
-      return kindAtN(move, world, fresh.length);
-    case n + 1:
-      return kindGrown(move, world, fresh);
-    default:
-      return 'external';
+  if (volume.spec.num_replicas !== n && volume.spec.num_replicas !== n + 1) {
+    return 'external';
   }
+  if (volumeReplicas(volume).length !== volume.spec.num_replicas) {
+    return 'unsettled';
+  }
+  const fresh = newReplicas(move, world);
+  return volume.spec.num_replicas === n ? kindAtN(move, world, fresh.length) : kindGrown(move, world, fresh);
 }
 
 /** The world where the volume was read; undefined where it was not, or is gone. */

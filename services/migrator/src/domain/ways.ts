@@ -103,11 +103,12 @@ export function refused(context: Context, refusal: Refusal): Advance {
 }
 
 export function end(context: Context, code: EndingCode, detail = ''): Advance {
-  const { move, kind } = context;
+  const { move, sight } = context;
   const ending = endings[code];
   const message = detail === '' ? ending.help : `${ending.help} ${detail}`;
   const ended = { ...move, result: result(move, { outcome: ending.outcome, code, message }) };
-  const grown = kind.startsWith('grown');
+  const count = sight.reading?.volume?.spec.num_replicas ?? 0;
+  const grown = move.originalReplicas !== undefined && count === move.originalReplicas + 1;
   return leave(context, grown && rolledBackEndings.has(code) ? 'gate-rollback' : 'finish', message, { ...ended, tries: 0 });
 }
 

@@ -1,0 +1,98 @@
+/** The journal of open moves, one record a volume, and the archive of ended ones. */
+import type { Bucket, BucketEntry, Bus } from '@couchestor/shared/bus/connect';
+import { migrationAdvanced, migrationFinished } from '@couchestor/shared/contracts/migration';
+import { cancelsBucket, finishedMovesBucket, journalBucket, type MoveRecord } from '@couchestor/shared/contracts/migrator';
+import { MigratorError } from '../errors.ts';
+
+export type FinishedMoveRecord = MoveRecord & { readonly finishedAt: string };
+
+export class Journal {
+  readonly open: Bucket<MoveRecord>;
+  readonly finished: Bucket<FinishedMoveRecord>;
+  readonly #cancels: Bucket<{ requestedAt: string }>;
+  readonly #bus: Pick<Bus, 'publish'>;
+
+  constructor(bus: Pick<Bus, 'publish' | 'bucket'>) {
+    this.#bus = bus;
+    this.open = bus.bucket(journalBucket);
+    this.finished = bus.bucket(finishedMovesBucket);
+    this.#cancels = bus.bucket(cancelsBucket);
+  }
+
+  /** Stores the record over the revision that the caller has read; throws MOVE_TAKEN where another process was quicker. */
+  async replace(entry: BucketEntry<MoveRecord>, record: MoveRecord): Promise<BucketEntry<MoveRecord>> {
+    const stored = await this.open.update(entry.key, record, entry.revision);
+    if (stored === undefined) {
+      throw new MigratorError('MOVE_TAKEN', { moveId: record.request.moveId, step: record.step });
+    }
+    if (record.step !== entry.value.step || record.syncPercent !== entry.value.syncPercent) {
+      await this.tellAdvanced(stored);
+    }
+    return stored;
+  }
+
+  async isCurrent(entry: BucketEntry<MoveRecord>): Promise<boolean> {
+    return (await this.open.get(entry.key))?.revision === entry.revision;
+  }
+
+  async tellAdvanced({ value: move, revision }: BucketEntry<MoveRecord>): Promise<void> {
+    const { moveId, volumeId } = move.request;
+    await this.#bus.publish(
+      migrationAdvanced,
+      {
+        moveId,
+        volumeId,
+        step: move.step,
+        replica: move.replicasMoved + 1,
+        replicas: Math.max(move.replicasPlanned, move.replicasMoved + 1),
+        message: move.story.at(-1)?.text ?? 'Accepted.',
+        ...(move.plan === undefined ? {} : { sourcePool: move.plan.source.pool, destinationPool: move.plan.destination.pool }),
+        ...(move.syncPercent === undefined ? {} : { syncPercent: move.syncPercent }),
+      },
+      { id: `${moveId}-${revision}` },
+    );
+  }
+
+  async isCancelled(moveId: string): Promise<boolean> {
+    return (await this.#cancels.get(moveId)) !== undefined;
+  }
+
+  async cancel(moveId: string, requestedAt: string): Promise<void> {
+    await this.#cancels.create(moveId, { requestedAt });
+  }
+
+  /** Archives, then tells, then lets go of the volume: after a crash in between, doing it all again does no harm. */
+  async close(entry: BucketEntry<MoveRecord>, nowMs: number): Promise<FinishedMoveRecord> {
+    const { moveId } = entry.value.request;
+    const record = { ...entry.value, finishedAt: new Date(nowMs).toISOString() };
+    const archived = (await this.finished.create(moveId, record))?.value ?? (await this.finished.get(moveId))?.value ?? record;
+    await this.tellFinished(archived);
+    await this.#cancels.delete(moveId);
+    if (!(await this.open.delete(entry.key, entry.revision))) {
+      throw new MigratorError('MOVE_TAKEN', { moveId, step: 'finish' });
+    }
+    return archived;
+  }
+
+  async tellFinished(record: FinishedMoveRecord): Promise<void> {
+    const { request, result } = record;
+    if (result === undefined) {
+      throw new TypeError(`move ${request.moveId} was archived without a result`);
+    }
+    await this.#bus.publish(
+      migrationFinished,
+      {
+        moveId: request.moveId,
+        volumeId: request.volumeId,
+        policy: request.policy.name,
+        from: request.from,
+        to: request.to,
+        triggerIops: request.triggerIops,
+        startedAt: record.startedAt,
+        finishedAt: record.finishedAt,
+        result,
+      },
+      { id: `${request.moveId}-finished` },
+    );
+  }
+}

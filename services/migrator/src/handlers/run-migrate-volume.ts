@@ -1,0 +1,321 @@
+/**
+ * Runs one move: look, decide, write it down, do it; over and over until the move is closed.
+ *
+ * On disk and on the wire at each instant: the journal holds the step before any of its calls is sent, so whoever finds the record knows
+ * what may have happened. A step that changes Mayastor is done under the gate, and each call is fenced: the lock surely outlasts it and
+ * the journal is still at our revision. A crash leaves at most the marks and gates of one step, which the next holder of the gate undoes,
+ * and one replica more than before, which the next run of this move adopts or takes back.
+ */
+import type { BucketEntry, Bus } from '@couchestor/shared/bus/connect';
+import { BusError } from '@couchestor/shared/bus/errors';
+import { moveStanding } from '@couchestor/shared/contracts/brain';
+import type { MoveRecord } from '@couchestor/shared/contracts/migrator';
+import { CodedError, describeError } from '@couchestor/shared/errors';
+import type { Logger } from '@couchestor/shared/logger';
+import type { MayastorClient } from '@couchestor/shared/mayastor/client';
+import { MayastorError, mayHaveHadEffect } from '@couchestor/shared/mayastor/errors';
+import { isSynced } from '@couchestor/shared/mayastor/read';
+import { formatVolumeMark, nodeCordonLabel, volumeMarkKey } from '@couchestor/shared/placement/marks';
+import type { Clock } from '@couchestor/shared/time';
+import { type Gate, type GateDeps, takeGate } from '../adapters/gate.ts';
+import type { FinishedMoveRecord, Journal } from '../adapters/journal.ts';
+import { advance, gatedSteps } from '../domain/advance.ts';
+import type { Effect, Limits } from '../domain/machine.ts';
+import type { Answer, Reading, Sight } from '../domain/sight.ts';
+import { MigratorError } from '../errors.ts';
+import type { MigratorMetrics } from '../metrics.ts';
+
+const standingTimeoutMs = 2_000;
+
+/** Time as it passes: virtual in the simulation. */
+export interface Timers {
+  /** Monotonic, milliseconds. */
+  now(): number;
+  sleep(ms: number, signal?: AbortSignal): Promise<void>;
+}
+
+export interface RunDeps extends GateDeps {
+  readonly bus: Pick<Bus, 'call'>;
+  readonly journal: Journal;
+  readonly mayastor: MayastorClient;
+  readonly limits: () => Limits;
+  /** The wall clock, for what is written down. */
+  readonly clock: Clock;
+  readonly timers: Timers;
+  readonly logger: Logger;
+  readonly metrics: MigratorMetrics;
+  readonly onFinished: (record: FinishedMoveRecord) => void;
+}
+
+/** Resolves once the move is closed, or belongs to another process, or `signal` is aborted outside a gate. */
+export async function runMove(deps: RunDeps, job: { moveId: string; volumeId: string }, signal: AbortSignal): Promise<void> {
+  const entry = await deps.journal.open.get(job.volumeId);
+  if (entry?.value.request.moveId !== job.moveId) {
+    return;
+  }
+  const logger = deps.logger.child({ moveId: job.moveId, volumeId: job.volumeId });
+  const run = new MoveRun({ ...deps, logger }, entry);
+  try {
+    await run.toItsEnd(signal);
+  } catch (error) {
+    if (!MigratorError.is(error, 'MOVE_TAKEN')) {
+      throw error;
+    }
+    logger.info({ error: describeError(error) }, 'let go of a move');
+  } finally {
+    await run.release();
+    deps.metrics.rebuildPercent.remove({ volume: job.volumeId });
+  }
+}
+
+class MoveRun {
+  readonly #deps: RunDeps;
+  #entry: BucketEntry<MoveRecord>;
+  #gate: Gate | undefined;
+  /** Whether we placed gates or a bias since we took the gate. */
+  #placed = false;
+  #answer: { kind: Answer['kind']; message: string; atMs: number } | undefined;
+  #syncedSinceMs: number | undefined;
+  #atStepSinceMs: number;
+  #mayastorUp = true;
+  #closed = false;
+
+  constructor(deps: RunDeps, entry: BucketEntry<MoveRecord>) {
+    this.#deps = deps;
+    this.#entry = entry;
+    this.#atStepSinceMs = deps.timers.now();
+  }
+
+  async toItsEnd(signal: AbortSignal): Promise<void> {
+    let lastEffect: Effect['kind'] = 'look';
+    while (!this.#closed) {
+      const gated = gatedSteps.has(this.#entry.value.step);
+      if (!gated) {
+        signal.throwIfAborted();
+      }
+      try {
+        await this.#keepGate(gated, signal);
+        const sight = await this.#look();
+        const { move, effect } = advance(this.#entry.value, sight, this.#deps.limits());
+        await this.#write(move);
+        // An effect asked for again has not shown yet: do not press.
+        await this.#do(effect, effect.kind === lastEffect && effect.kind !== 'look', signal);
+        lastEffect = effect.kind;
+      } catch (error) {
+        if (signal.aborted || MigratorError.is(error, 'MOVE_TAKEN')) {
+          throw error;
+        }
+        this.#deps.logger.warn({ step: this.#entry.value.step, error: describeError(error) }, 'a step could not be done; trying again');
+        await this.#deps.timers.sleep(this.#deps.limits().pollMs, signal);
+      }
+    }
+  }
+
+  async release(): Promise<void> {
+    const gate = this.#gate;
+    this.#gate = undefined;
+    this.#placed = false;
+    await gate?.release();
+  }
+
+  async #keepGate(gated: boolean, signal: AbortSignal): Promise<void> {
+    if (this.#gate !== undefined && (!gated || !this.#gate.fits)) {
+      await this.release();
+    }
+    if (gated && this.#gate === undefined) {
+      this.#gate = await takeGate(this.#deps, signal);
+    }
+  }
+
+  async #look(): Promise<Sight> {
+    const { step, request, newReplica } = this.#entry.value;
+    const [reading, cancelled, standing] = await Promise.all([
+      this.#read(request.volumeId),
+      this.#deps.journal.isCancelled(request.moveId),
+      step === 'analyze' || step === 'gate-grow' ? this.#askStanding() : ({ kind: 'not-asked', reason: '' } as const),
+    ]);
+    const now = this.#deps.timers.now();
+    const synced = reading?.volume !== undefined && newReplica !== undefined && isSynced(reading.volume, newReplica.uuid);
+    this.#syncedSinceMs = synced ? (this.#syncedSinceMs ?? now) : undefined;
+    return {
+      reading,
+      nowMs: this.#deps.clock(),
+      atStepMs: now - this.#atStepSinceMs,
+      cancelled,
+      standing,
+      syncedForMs: this.#syncedSinceMs === undefined ? 0 : now - this.#syncedSinceMs,
+      gate: this.#gate === undefined ? 'none' : this.#placed ? 'held' : 'fresh',
+      ...(this.#answer === undefined ? {} : { answer: { kind: this.#answer.kind, message: this.#answer.message, ageMs: now - this.#answer.atMs } }),
+    };
+  }
+
+  async #read(volumeId: string): Promise<Reading | undefined> {
+    const { mayastor, metrics, logger } = this.#deps;
+    try {
+      // Placement first: what the volume looks like must not be older than the gates that it is judged by.
+      const [pools, nodes] = await Promise.all([mayastor.listPools(), mayastor.listNodes()]);
+      const volume = await mayastor.getVolume(volumeId);
+      this.#mayastorUp = true;
+      metrics.mayastorUp.set(1);
+      return { volume, pools, nodes };
+    } catch (error) {
+      if (this.#mayastorUp) {
+        logger.warn({ error: describeError(error) }, 'Mayastor cannot be read; the move waits');
+      }
+      this.#mayastorUp = false;
+      metrics.mayastorUp.set(0);
+      return undefined;
+    }
+  }
+
+  async #askStanding(): Promise<Sight['standing']> {
+    const { moveId, volumeId, epoch, policy } = this.#entry.value.request;
+    try {
+      const answer = await this.#deps.bus.call(
+        moveStanding,
+        { moveId, volumeId, epoch, policyUid: policy.uid, policyGeneration: policy.generation },
+        { timeoutMs: standingTimeoutMs },
+      );
+      return { kind: answer.stands ? 'stands' : 'withdrawn', reason: answer.reason };
+    } catch (error) {
+      if (error instanceof CodedError && BusError.is(error)) {
+        return { kind: 'unanswered', reason: `The brain did not say whether the move still stands: ${error.message}`.slice(0, 500) };
+      }
+      throw error;
+    }
+  }
+
+  async #write(move: MoveRecord): Promise<void> {
+    const { value: old } = this.#entry;
+    if (move === old) {
+      return;
+    }
+    this.#entry = await this.#deps.journal.replace(this.#entry, move);
+    if (move.syncPercent !== undefined) {
+      this.#deps.metrics.rebuildPercent.set({ volume: move.request.volumeId }, move.syncPercent);
+    }
+    if (move.step !== old.step) {
+      this.#deps.logger.info({ from: old.step, step: move.step }, move.story.at(-1)?.text ?? '');
+      this.#answer = undefined;
+      this.#atStepSinceMs = this.#deps.timers.now();
+    }
+  }
+
+  async #do(effect: Effect, again: boolean, signal: AbortSignal): Promise<void> {
+    if (again && effect.kind !== 'wait') {
+      await this.#wait(this.#deps.limits().pollMs, signal);
+    }
+    const { mayastor } = this.#deps;
+    const { moveId, volumeId } = this.#entry.value.request;
+    switch (effect.kind) {
+      case 'look':
+        return;
+      case 'wait':
+        return this.#wait(effect.ms, signal);
+      case 'place-gates':
+        return this.#placeGates(effect.plan);
+      case 'place-bias': {
+        const gate = this.#heldGate();
+        const { bias } = effect;
+        this.#placed = true;
+        return bias.kind === 'node-cordon'
+          ? gate.cordonNode(bias.node, nodeCordonLabel(moveId))
+          : gate.hideLabel(bias.pool, { moveId, key: bias.key, value: bias.value });
+      }
+      case 'undo-gates':
+        await this.#heldGate().undoAll();
+        this.#placed = false;
+        return;
+      case 'put-replica-count':
+        return this.#putReplicaCount(effect.count);
+      case 'unmark-volume':
+        return this.#unlabel(effect.pool, volumeMarkKey(volumeId));
+      case 'mark-kept': {
+        const value = formatVolumeMark({ moveId, originalReplicas: effect.originalReplicas, kept: true });
+        return mayastor.labelPool(effect.pool, { key: volumeMarkKey(volumeId), value, overwrite: true });
+      }
+      case 'close':
+        this.#deps.onFinished(await this.#deps.journal.close(this.#entry, this.#deps.clock()));
+        this.#closed = true;
+    }
+  }
+
+  async #placeGates(plan: NonNullable<MoveRecord['plan']>): Promise<void> {
+    const gate = this.#heldGate();
+    const { request, originalReplicas = 0 } = this.#entry.value;
+    this.#placed = true;
+    const value = formatVolumeMark({ moveId: request.moveId, originalReplicas, kept: false });
+    await this.#label(plan.destination.pool, volumeMarkKey(request.volumeId), value);
+    for (const pool of plan.cordonPools) {
+      await gate.cordonPool(pool, request.moveId);
+    }
+  }
+
+  /** The call that all the rest is about. Its answer is only noted: what came of it is read, never concluded. */
+  async #putReplicaCount(count: number): Promise<void> {
+    const note = (kind: Answer['kind'], message: string): void => {
+      this.#answer = { kind, message, atMs: this.#deps.timers.now() };
+    };
+    if (!(await this.#deps.journal.isCurrent(this.#entry))) {
+      throw new MigratorError('MOVE_TAKEN', { moveId: this.#entry.value.request.moveId, step: this.#entry.value.step });
+    }
+    if (this.#gate?.fits !== true) {
+      note('unsent', 'The gate lock would not have outlasted the call.');
+      return;
+    }
+    try {
+      await this.#deps.mayastor.setReplicaCount(this.#entry.value.request.volumeId, count);
+      note('ok', '');
+    } catch (error) {
+      const kind = answerKind(error);
+      this.#deps.logger.warn({ count, answer: kind, error: describeError(error) }, 'Mayastor did not confirm the replica count');
+      note(kind, describeError(error).slice(0, 1_000));
+    }
+  }
+
+  async #label(pool: string, key: string, value: string): Promise<void> {
+    try {
+      await this.#deps.mayastor.labelPool(pool, { key, value, overwrite: true });
+    } catch (error) {
+      if (!MayastorError.is(error, 'ALREADY_EXISTS')) {
+        throw error;
+      }
+    }
+  }
+
+  async #unlabel(pool: string, key: string): Promise<void> {
+    try {
+      await this.#deps.mayastor.unlabelPool(pool, key);
+    } catch (error) {
+      if (!MayastorError.is(error, 'PRECONDITION') && !MayastorError.is(error, 'NOT_FOUND')) {
+        throw error;
+      }
+    }
+  }
+
+  #heldGate(): Gate {
+    if (this.#gate?.fits !== true) {
+      throw new MigratorError('GATE_LOST');
+    }
+    return this.#gate;
+  }
+
+  /** A gated step is finished before a shutdown is heeded: it is short, and what it leaves would close pools for others. */
+  #wait(ms: number, signal: AbortSignal): Promise<void> {
+    return gatedSteps.has(this.#entry.value.step) ? this.#deps.timers.sleep(ms) : this.#deps.timers.sleep(ms, signal);
+  }
+}
+
+const answerKinds = [
+  ['CONFLICT', 'conflict'],
+  ['PRECONDITION', 'precondition'],
+  ['NO_RESOURCES', 'no-resources'],
+  ['UNREACHABLE', 'unsent'],
+] as const;
+
+function answerKind(error: unknown): Answer['kind'] {
+  if (mayHaveHadEffect(error)) {
+    return 'ambiguous';
+  }
+  return answerKinds.find(([code]) => MayastorError.is(error, code))?.[1] ?? 'refused';
+}

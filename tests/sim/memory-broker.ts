@@ -1,0 +1,80 @@
+/** Buckets and messages in memory, with the compare-and-set of the real ones. One broker is shared by all simulated processes. */
+import type { Bucket, BucketEntry, Bus } from '@couchestor/shared/bus/connect';
+import type { BucketContract, EventContract, RpcContract } from '@couchestor/shared/contracts/define';
+
+export interface Published {
+  readonly type: string;
+  readonly payload: unknown;
+}
+
+export class MemoryBroker {
+  readonly published: Published[] = [];
+  readonly #records = new Map<string, Map<string, BucketEntry<unknown>>>();
+  readonly #answers = new Map<string, (request: unknown) => unknown>();
+  #revision = 0;
+  readonly #now: () => number;
+
+  constructor(now: () => number) {
+    this.#now = now;
+  }
+
+  /** Everything stored is lost, as when NATS comes back with an empty disk. */
+  wipe(): void {
+    this.#records.clear();
+  }
+
+  answer<Q, A>(rpc: RpcContract<Q, A>, handle: (request: Q) => A): void {
+    this.#answers.set(rpc.name, handle as (request: unknown) => unknown);
+  }
+
+  /** The bus as one process sees it. `step` is awaited around each operation: there the process may die. */
+  bus(step: () => Promise<void>): Pick<Bus, 'bucket' | 'publish' | 'call'> {
+    const around = async <T>(operation: () => T): Promise<T> => {
+      await step();
+      const result = operation();
+      await step();
+      return result;
+    };
+    return {
+      bucket: (contract) => this.#bucket(contract, around),
+      publish: <T>(event: EventContract<T>, payload: T) =>
+        around(() => {
+          this.published.push({ type: event.type, payload: event.payload.parse(payload) });
+        }),
+      call: <Q, A>(rpc: RpcContract<Q, A>, request: Q) =>
+        around(() => {
+          const answer = this.#answers.get(rpc.name);
+          if (answer === undefined) {
+            throw new Error(`nobody answers ${rpc.name}`);
+          }
+          return rpc.response.parse(answer(rpc.request.parse(request)));
+        }),
+    };
+  }
+
+  #bucket<T>(contract: BucketContract<T>, around: <R>(operation: () => R) => Promise<R>): Bucket<T> {
+    const records = (): Map<string, BucketEntry<T>> => {
+      const found = this.#records.get(contract.name) ?? new Map<string, BucketEntry<unknown>>();
+      this.#records.set(contract.name, found);
+      return found as Map<string, BucketEntry<T>>;
+    };
+    const put = (key: string, value: T): BucketEntry<T> => {
+      this.#revision += 1;
+      const entry = { key, value: contract.value.parse(JSON.parse(JSON.stringify(value))), revision: this.#revision, writtenAt: new Date(this.#now()) };
+      records().set(key, entry);
+      return entry;
+    };
+    return {
+      get: (key) => around(() => records().get(key)),
+      create: (key, value) => around(() => (records().has(key) ? undefined : put(key, value))),
+      update: (key, value, revision) => around(() => (records().get(key)?.revision === revision ? put(key, value) : undefined)),
+      delete: (key, revision) =>
+        around(() => (revision === undefined || records().get(key)?.revision === revision ? (records().delete(key), true) : false)),
+      entries: () => around(() => [...records().values()]),
+      createdAt: () => around(() => new Date(0)),
+      watch: () => {
+        throw new Error('nobody watches a bucket in the simulation');
+      },
+    };
+  }
+}

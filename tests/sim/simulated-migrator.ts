@@ -1,0 +1,120 @@
+/** A migrator process in the simulation: its real handlers on the model, with a crash wherever one is wanted. */
+import { Registry } from 'prom-client';
+import type { MoveRequest } from '@couchestor/shared/contracts/migration';
+import { createLogger } from '@couchestor/shared/logger';
+import type { Lock } from '@couchestor/shared/lock';
+import { Journal } from '@couchestor/migrator/adapters/journal';
+import { onMigrationRequested } from '@couchestor/migrator/handlers/on-migration-requested';
+import { type RunDeps, runMove } from '@couchestor/migrator/handlers/run-migrate-volume';
+import { migratorMetrics } from '@couchestor/migrator/metrics';
+import type { MemoryBroker } from './memory-broker.ts';
+import { callTimeoutMs, type SimulatedCluster } from './simulated-cluster.ts';
+import type { VirtualTime } from './virtual-time.ts';
+
+const leaseMs = 10_000;
+
+/** The gate of all processes. A dead holder keeps it until its lease has run out. */
+export class SimulatedGate {
+  #holder: { readonly process: SimulatedMigrator; expiresAtMs: number } | undefined;
+  readonly #time: VirtualTime;
+
+  constructor(time: VirtualTime) {
+    this.#time = time;
+  }
+
+  lockOf(process: SimulatedMigrator): Lock {
+    return {
+      acquire: async ({ signal }) => {
+        while (this.#holder !== undefined && this.#time.now() < this.#holder.expiresAtMs) {
+          await process.step();
+          await this.#time.sleep(100, signal);
+          this.#renew();
+        }
+        await process.step();
+        const holder = { process, expiresAtMs: this.#time.now() + leaseMs };
+        this.#holder = holder;
+        return {
+          surelyHeldFor: (marginMs) => {
+            this.#renew();
+            return this.#holder === holder && this.#time.now() + marginMs < holder.expiresAtMs;
+          },
+          release: async () => {
+            await process.step();
+            if (this.#holder === holder) {
+              this.#holder = undefined;
+            }
+          },
+        };
+      },
+    };
+  }
+
+  #renew(): void {
+    if (this.#holder?.process.alive) {
+      this.#holder.expiresAtMs = this.#time.now() + leaseMs;
+    }
+  }
+}
+
+export class SimulatedMigrator {
+  alive = true;
+  /** Operations done so far: each is a point at which the process may die. */
+  steps = 0;
+  readonly deps: RunDeps;
+  readonly #diesAtStep: number;
+  readonly #died: () => void;
+  readonly died: Promise<void>;
+
+  constructor(o: { time: VirtualTime; broker: MemoryBroker; cluster: SimulatedCluster; gate: SimulatedGate; diesAtStep: number }) {
+    this.#diesAtStep = o.diesAtStep;
+    let died = (): void => undefined;
+    this.died = new Promise((resolve) => {
+      died = resolve;
+    });
+    this.#died = died;
+    const bus = o.broker.bus(this.step);
+    const logger = createLogger({ name: 'sim', level: 'error', json: true });
+    this.deps = {
+      bus,
+      journal: new Journal(bus),
+      mayastor: o.cluster.client(this.step),
+      lock: o.gate.lockOf(this),
+      callTimeoutMs,
+      clock: o.time.now,
+      timers: o.time,
+      logger,
+      metrics: migratorMetrics(new Registry()),
+      limits: () => ({
+        syncedHoldMs: 5_000,
+        settleMs: 5_000,
+        noProgressMs: 300_000,
+        pollMs: 1_000,
+        triesMax: 5,
+        capabilities: { poolCordon: true },
+      }),
+      onFinished: () => undefined,
+    };
+  }
+
+  /** Never returns in a dead process. */
+  step = (): Promise<void> => {
+    this.steps += 1;
+    if (this.alive && this.steps >= this.#diesAtStep) {
+      this.alive = false;
+      this.#died();
+    }
+    return this.alive ? Promise.resolve() : new Promise(() => undefined);
+  };
+
+  accept(request: MoveRequest): Promise<void> {
+    const queue = { add: async () => true, has: async () => false, counts: async () => ({ waiting: 0, active: 0, delayed: 0 }), ping: async () => undefined, close: async () => undefined };
+    return onMigrationRequested(
+      { ...this.deps, queue, openMovesMax: 10, dryRun: false, preservationMode: false },
+      { payload: request, publishedAt: new Date(this.deps.clock()) },
+    );
+  }
+
+  run(request: MoveRequest): Promise<void> {
+    return runMove(this.deps, request, new AbortController().signal);
+  }
+}
