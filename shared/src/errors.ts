@@ -54,7 +54,9 @@ export function defineErrors<const Code extends string>(
     }
 
     static is(error: unknown, code?: Code): error is CodedError {
-      return error instanceof CodedError && error.code.startsWith(`${domain}_`) && (code === undefined || error.code === `${domain}_${code}`);
+      return (
+        error instanceof CodedError && error.code.startsWith(`${domain}_`) && (code === undefined || error.code === `${domain}_${code}`)
+      );
     }
   };
 }

@@ -31,12 +31,12 @@ export type LabelSelector = z.infer<typeof labelSelectorSchema>;
 /** True where every term holds. An empty selector matches everything; NotIn and DoesNotExist match a missing key, as in Kubernetes. */
 export function matchesSelector(selector: LabelSelector, labels: Labels): boolean {
   for (const [key, value] of Object.entries(selector.matchLabels ?? {})) {
-    if (labels[key] !== value) {
+    if (labelOf(labels, key) !== value) {
       return false;
     }
   }
   return (selector.matchExpressions ?? []).every(({ key, operator, values = [] }) => {
-    const value = labels[key];
+    const value = labelOf(labels, key);
     switch (operator) {
       case 'In':
         return value !== undefined && values.includes(value);
@@ -48,6 +48,11 @@ export function matchesSelector(selector: LabelSelector, labels: Labels): boolea
         return value === undefined;
     }
   });
+}
+
+/** A label of its own: an object also inherits `constructor` and the like, which are no labels. */
+function labelOf(labels: Labels, key: string): string | undefined {
+  return Object.hasOwn(labels, key) ? labels[key] : undefined;
 }
 
 /** The selector in kubectl's notation, for messages: `tier=hot,zone in (a,b),!retired`. */

@@ -20,7 +20,9 @@ const iops = z.int().min(0).max(100_000_000);
 export const storagePolicySpecSchema = z
   .strictObject({
     highWatermarkIOPS: iops.min(1).default(5_000).describe('Hot when the mean IOPS of the window reach this.'),
-    warmWatermarkIOPS: iops.default(2_000).describe('Lower edge of warm for a hot volume, upper edge of cold for a cold one. 0 turns the warm tier off.'),
+    warmWatermarkIOPS: iops
+      .default(2_000)
+      .describe('Lower edge of warm for a hot volume, upper edge of cold for a cold one. 0 turns the warm tier off.'),
     lowWatermarkIOPS: iops.default(500).describe('Cold when the mean IOPS of the window are at or below this.'),
     samplingWindow: duration('Window over which IOPS are averaged.').default('1h'),
     cooldownPeriod: duration('Least time between two moves of one volume.').default('24h'),
@@ -29,10 +31,18 @@ export const storagePolicySpecSchema = z
     warmPoolSelector: labelSelectorSchema.optional().describe('Pools of the warm tier.'),
     coldPoolSelector: labelSelectorSchema.optional().describe('Pools of the cold tier.'),
     volumeSelector: labelSelectorSchema.optional().describe('Only volumes whose labels match.'),
-    maxConcurrentMigrations: z.int().min(1).max(100).optional().describe("Most moves of this policy at a time. Absent: the operator's flag."),
+    maxConcurrentMigrations: z
+      .int()
+      .min(1)
+      .max(100)
+      .optional()
+      .describe("Most moves of this policy at a time. Absent: the operator's flag."),
     migrationTimeout: duration("Longest that one replica's sync may take. Absent: the operator's flag.").optional(),
     capacityWatermarkPercent: z.int().min(1).max(100).default(85).describe('A move may fill its destination pool up to this.'),
-    allowSnapshots: z.boolean().default(false).describe('Also move volumes that have snapshots or are clones. The snapshots stay on the old pool.'),
+    allowSnapshots: z
+      .boolean()
+      .default(false)
+      .describe('Also move volumes that have snapshots or are clones. The snapshots stay on the old pool.'),
     preservationMode: z.boolean().default(false).describe('Never remove the old replica.'),
     enabled: z.boolean().default(true).describe('Off: no decision is acted on.'),
     dryRun: z.boolean().default(false).describe('Decide and explain, move nothing.'),
@@ -42,10 +52,18 @@ export const storagePolicySpecSchema = z
   .superRefine((spec, context) => {
     const { highWatermarkIOPS: high, warmWatermarkIOPS: warm, lowWatermarkIOPS: low } = spec;
     if (high <= low) {
-      context.addIssue({ code: 'custom', path: ['highWatermarkIOPS'], message: `must be above lowWatermarkIOPS (${high} is not above ${low})` });
+      context.addIssue({
+        code: 'custom',
+        path: ['highWatermarkIOPS'],
+        message: `must be above lowWatermarkIOPS (${high} is not above ${low})`,
+      });
     }
     if (warm !== 0 && !(high > warm && warm > low)) {
-      context.addIssue({ code: 'custom', path: ['warmWatermarkIOPS'], message: `must be 0 (no warm tier) or between low and high (${low} < ${warm} < ${high} does not hold)` });
+      context.addIssue({
+        code: 'custom',
+        path: ['warmWatermarkIOPS'],
+        message: `must be 0 (no warm tier) or between low and high (${low} < ${warm} < ${high} does not hold)`,
+      });
     }
   });
 

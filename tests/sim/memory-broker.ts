@@ -60,7 +60,12 @@ export class MemoryBroker {
     };
     const put = (key: string, value: T): BucketEntry<T> => {
       this.#revision += 1;
-      const entry = { key, value: contract.value.parse(JSON.parse(JSON.stringify(value))), revision: this.#revision, writtenAt: new Date(this.#now()) };
+      const entry = {
+        key,
+        value: contract.value.parse(JSON.parse(JSON.stringify(value))),
+        revision: this.#revision,
+        writtenAt: new Date(this.#now()),
+      };
       records().set(key, entry);
       return entry;
     };

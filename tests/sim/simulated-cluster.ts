@@ -1,7 +1,8 @@
 /** The model of Mayastor behind the real client, in virtual time. */
+
+import { advance } from '@couchestor/mayastor-simulator/domain/advance';
 import type { Cluster } from '@couchestor/mayastor-simulator/domain/cluster';
 import { createCluster } from '@couchestor/mayastor-simulator/domain/create-cluster';
-import { advance } from '@couchestor/mayastor-simulator/domain/advance';
 import { handle } from '@couchestor/mayastor-simulator/domain/handle';
 import { type ScenarioInput, scenarioSchema } from '@couchestor/mayastor-simulator/domain/scenario';
 import { syncedReplicas } from '@couchestor/mayastor-simulator/domain/status';
@@ -28,7 +29,12 @@ export class SimulatedCluster {
       exchange: async (call, body) => {
         await step();
         const [path = '', query = ''] = `/v0${call.path}`.split('?');
-        const request = { method: call.method, path: decodeURIComponent(path), query: Object.fromEntries(new URLSearchParams(query)), body };
+        const request = {
+          method: call.method,
+          path: decodeURIComponent(path),
+          query: Object.fromEntries(new URLSearchParams(query)),
+          body,
+        };
         const outcome = handle(this.model, request, this.#time.now());
         this.assertSafe(`${call.method} ${call.path}`);
         if (outcome.status === 'never' || outcome.status === 'later' || outcome.delayMs > callTimeoutMs) {

@@ -1,12 +1,13 @@
 /** A migrator process in the simulation: its real handlers on the model, with a crash wherever one is wanted. */
-import { Registry } from 'prom-client';
-import type { MoveRequest } from '@couchestor/shared/contracts/migration';
-import { createLogger } from '@couchestor/shared/logger';
-import type { Lock } from '@couchestor/shared/lock';
+
 import { Journal } from '@couchestor/migrator/adapters/journal';
 import { onMigrationRequested } from '@couchestor/migrator/handlers/on-migration-requested';
 import { type RunDeps, runMove } from '@couchestor/migrator/handlers/run-migrate-volume';
 import { migratorMetrics } from '@couchestor/migrator/metrics';
+import type { MoveRequest } from '@couchestor/shared/contracts/migration';
+import type { Lock } from '@couchestor/shared/lock';
+import { createLogger } from '@couchestor/shared/logger';
+import { Registry } from 'prom-client';
 import type { MemoryBroker } from './memory-broker.ts';
 import { callTimeoutMs, type SimulatedCluster } from './simulated-cluster.ts';
 import type { VirtualTime } from './virtual-time.ts';
@@ -107,7 +108,13 @@ export class SimulatedMigrator {
   };
 
   accept(request: MoveRequest): Promise<void> {
-    const queue = { add: async () => true, has: async () => false, counts: async () => ({ waiting: 0, active: 0, delayed: 0 }), ping: async () => undefined, close: async () => undefined };
+    const queue = {
+      add: async () => true,
+      has: async () => false,
+      counts: async () => ({ waiting: 0, active: 0, delayed: 0 }),
+      ping: async () => undefined,
+      close: async () => undefined,
+    };
     return onMigrationRequested(
       { ...this.deps, queue, openMovesMax: 10, dryRun: false, preservationMode: false },
       { payload: request, publishedAt: new Date(this.deps.clock()) },

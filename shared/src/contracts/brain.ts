@@ -61,7 +61,16 @@ export const ledgerEntrySchema = z.strictObject({
   /** No further attempt before this: doubles from 5 minutes to the cooldown. */
   retryAt: instantSchema.optional(),
   /** The last refusal: the same move is not tried again until the fingerprint of its cause changes. */
-  refusal: z.strictObject({ code: z.string(), message: sentenceSchema, causeFingerprint: z.string(), to: tierSchema, at: instantSchema, sight: z.string().max(128) }).optional(),
+  refusal: z
+    .strictObject({
+      code: z.string(),
+      message: sentenceSchema,
+      causeFingerprint: z.string(),
+      to: tierSchema,
+      at: instantSchema,
+      sight: z.string().max(128),
+    })
+    .optional(),
   /** Set by preservation mode or a missing bias: no move until num_replicas is back at this. */
   keptOld: z.strictObject({ numReplicas: z.int().positive(), message: sentenceSchema }).optional(),
   history: z.array(historyEntrySchema).max(ledgerHistoryMax),
@@ -83,7 +92,13 @@ export const moveStanding = defineRpc({
   name: 'brain.move-standing',
   answeredBy: 'policy-brain',
   description: 'Asked by the migrator just before every SCALE UP. No answer means: do not start.',
-  request: z.strictObject({ moveId: moveIdSchema, volumeId: volumeIdSchema, epoch: z.int(), policyUid: z.string(), policyGeneration: z.int() }),
+  request: z.strictObject({
+    moveId: moveIdSchema,
+    volumeId: volumeIdSchema,
+    epoch: z.int(),
+    policyUid: z.string(),
+    policyGeneration: z.int(),
+  }),
   response: z.strictObject({ stands: z.boolean(), reason: sentenceSchema }),
 });
 

@@ -52,7 +52,7 @@ export const moveRecordSchema = z.strictObject({
   /** Retries for the replica in hand. */
   tries: z.int().nonnegative(),
   syncStartedAt: instantSchema.optional(),
-  /** Best rebuild progress seen and when it last rose. */
+  /** Rebuild progress as last seen, and when it last changed. */
   syncPercent: z.number().min(0).max(100).optional(),
   syncProgressAt: instantSchema.optional(),
   replicasMoved: z.int().nonnegative(),
@@ -70,7 +70,8 @@ export const journalBucket = defineBucket({
   name: 'COUCHESTOR_journal',
   version: 1,
   owner: 'migrator',
-  description: 'Key: volume id. The open move of a volume; creating the record is the lock on the volume, each step a compare-and-set before its call.',
+  description:
+    'Key: volume id. The open move of a volume; creating the record is the lock on the volume, each step a compare-and-set before its call.',
   value: moveRecordSchema,
   history: 8,
   maxBytes: 256 * 1024 * 1024,
@@ -102,7 +103,8 @@ export const lockBucket = defineBucket({
   name: 'COUCHESTOR_locks',
   version: 1,
   owner: 'migrator',
-  description: 'Key: lock name. Renewed by its holder; taken over when its revision has not changed for the lease, by the taker’s own clock.',
+  description:
+    'Key: lock name. Renewed by its holder; taken over when its revision has not changed for the lease, by the taker’s own clock.',
   value: z.strictObject({ holder: z.string(), leaseMs: z.int().positive(), renewals: z.int().nonnegative(), released: z.boolean() }),
   history: 1,
   maxBytes: 1024 * 1024,

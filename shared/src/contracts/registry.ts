@@ -46,6 +46,23 @@ type Any = any;
 
 export const events: readonly EventContract<Any>[] = [volumeSampled, migrationRequested, migrationAdvanced, migrationFinished];
 
-export const rpcs: readonly RpcContract<Any, Any>[] = [moveStanding, listVolumes, explainVolume, listPolicies, retryVolume, listMoves, showMove, cancelMove];
+export const rpcs: readonly RpcContract<Any, Any>[] = [
+  moveStanding,
+  listVolumes,
+  explainVolume,
+  listPolicies,
+  retryVolume,
+  listMoves,
+  showMove,
+  cancelMove,
+];
 
-export const buckets: readonly BucketContract<Any>[] = [windowsBucket, epochBucket, ledgerBucket, journalBucket, finishedMovesBucket, cancelsBucket, lockBucket];
+export const buckets: readonly BucketContract<Any>[] = [
+  windowsBucket,
+  epochBucket,
+  ledgerBucket,
+  journalBucket,
+  finishedMovesBucket,
+  cancelsBucket,
+  lockBucket,
+];

@@ -37,7 +37,8 @@ export const volumeSampled = defineEvent({
   stream: 'COUCHESTOR_SAMPLES',
   producer: 'metrics-watcher',
   consumers: ['policy-brain'],
-  description: 'IOPS, latency and coverage of every volume over one sampling window; batch i of n of one round. One message is kept for each window and batch, so that downtime replays nothing stale.',
+  description:
+    'IOPS, latency and coverage of every volume over one sampling window; batch i of n of one round. One message is kept for each window and batch, so that downtime replays nothing stale.',
   payload: z.strictObject({
     windowSeconds: z.int().positive(),
     /** Rises with every round of this window. Batches of different rounds are never joined. */

@@ -80,13 +80,49 @@ export function findLeftovers(pools: readonly Pool[], nodes: readonly Node[]): L
     }),
     ...nodes.flatMap((node) =>
       nodeCordonLabels(node)
-        .filter((label) => /^couchestor-m[0-9a-f]{16}$/.test(label))
+        .filter(isNodeCordonLabel)
         .map((label): Leftover => ({ on: 'node', node: node.id, label })),
     ),
   ];
 }
 
+/** The pools and nodes as they are once every gate and bias of ours is undone: what a plan is made on, for they stand for seconds only. */
+export function withoutGates<T extends { readonly pools: readonly Pool[]; readonly nodes: readonly Node[] }>(world: T): T {
+  const leftovers = findLeftovers(world.pools, world.nodes);
+  if (leftovers.length === 0) {
+    return world;
+  }
+  const onPool = new Map(leftovers.flatMap((leftover) => (leftover.on === 'pool' ? [[leftover.pool, leftover]] : [])));
+  return {
+    ...world,
+    pools: world.pools.map((pool) => {
+      const mark = onPool.get(pool.id);
+      if (mark === undefined || !pool.spec) {
+        return pool;
+      }
+      const undone = mark.kind === 'cordon' ? { cordonDrain: null } : { labels: { [mark.key]: mark.value, ...pool.spec.labels } };
+      return { ...pool, spec: { ...pool.spec, ...undone } };
+    }),
+    nodes: world.nodes.map((node) => withoutOurCordons(node)),
+  };
+}
+
 /** Pools that carry the mark of a move of this volume. */
 export function poolsMarkedFor(pools: readonly Pool[], volumeId: string): string[] {
   return pools.filter((pool) => poolLabels(pool)[volumeMarkKey(volumeId)] !== undefined).map(({ id }) => id);
+}
+
+function isNodeCordonLabel(label: string): boolean {
+  return /^couchestor-m[0-9a-f]{16}$/.test(label);
+}
+
+function withoutOurCordons(node: Node): Node {
+  const { spec } = node;
+  const cordoned = spec?.cordondrainstate?.cordonedstate?.cordonlabels;
+  if (!spec || !cordoned?.some(isNodeCordonLabel)) {
+    return node;
+  }
+  const cordonlabels = cordoned.filter((label) => !isNodeCordonLabel(label));
+  const cordondrainstate = cordonlabels.length === 0 ? null : { ...spec.cordondrainstate, cordonedstate: { cordonlabels } };
+  return { ...node, spec: { ...spec, cordondrainstate } };
 }

@@ -11,7 +11,7 @@ import { isPublished, volumeReplicas } from '../mayastor/read.ts';
 import type { Pool, Volume } from '../mayastor/schema.ts';
 import { chooseBias } from './bias.ts';
 import { canReceive, mayReceive, type Obstacle, poolInclusion, satisfiesPoolTopology } from './eligibility.ts';
-import { findVolumeMarks } from './marks.ts';
+import { findVolumeMarks, withoutGates } from './marks.ts';
 import { type Refusal, refuse } from './refusals.ts';
 import { nodeOfPool, placedReplicas, poolById, type Replica, tierOf, type World } from './world.ts';
 
@@ -28,7 +28,8 @@ export type NextReplica =
   | { readonly kind: 'done' }
   | { readonly kind: 'refused'; readonly refusal: Refusal };
 
-export function planNextReplica(world: World, goal: Goal, capabilities: Capabilities): NextReplica {
+export function planNextReplica(seen: World, goal: Goal, capabilities: Capabilities): NextReplica {
+  const world = withoutGates(seen);
   const outside = replicasOutsideTier(world, goal);
   if (outside.length === 0) {
     return { kind: 'done' };

@@ -37,14 +37,15 @@ export class Journal {
 
   async tellAdvanced({ value: move, revision }: BucketEntry<MoveRecord>): Promise<void> {
     const { moveId, volumeId } = move.request;
+    const replicas = Math.max(move.replicasPlanned, 1);
     await this.#bus.publish(
       migrationAdvanced,
       {
         moveId,
         volumeId,
         step: move.step,
-        replica: move.replicasMoved + 1,
-        replicas: Math.max(move.replicasPlanned, move.replicasMoved + 1),
+        replica: Math.min(move.replicasMoved + 1, replicas),
+        replicas,
         message: move.story.at(-1)?.text ?? 'Accepted.',
         ...(move.plan === undefined ? {} : { sourcePool: move.plan.source.pool, destinationPool: move.plan.destination.pool }),
         ...(move.syncPercent === undefined ? {} : { syncPercent: move.syncPercent }),

@@ -10,13 +10,13 @@
  */
 import type { MoveStep } from '@couchestor/shared/contracts/migration';
 import type { MoveRecord } from '@couchestor/shared/contracts/migrator';
-import { adopt, gateGrow, misplaced, plan, planOnceSettled, scaleUp, unclear } from './grow.ts';
+import { adopt, gateGrow, letGoOfGrow, misplaced, plan, planOnceSettled, scaleUp, unclear } from './grow.ts';
 import type { Advance, Limits, Rule } from './machine.ts';
-import { gateRollBack, rollBack, rollBackUnsettled, rolledBack } from './roll-back.ts';
-import { arrived, arrivedLate, backToSync, gateShrink, scaleDown, scaleDownUnsettled, shrunkUnderUs } from './shrink.ts';
+import { gateRollBack, keepBoth, retryRollBack, rollBack, rollBackUnsettled, rolledBack } from './roll-back.ts';
+import { arrived, arrivedLate, backToSync, gateShrink, letGoOfShrink, scaleDown, scaleDownUnsettled, shrunkUnderUs } from './shrink.ts';
 import { kindOfSight, type Sight, type SightKind } from './sight.ts';
 import { newReplicaFaulted, synced, waitSync } from './sync.ts';
-import { changedExternally, finish, reanalyze, ungate, volumeGone, wait, waitBriefly, waitOrExpire } from './ways.ts';
+import { changedExternally, finish, reanalyze, ungate, volumeGone, wait, waitBriefly, waitForOperation, waitOrExpire } from './ways.ts';
 
 export function advance(move: MoveRecord, sight: Sight, limits: Limits): Advance {
   const kind = kindOfSight(move, sight);
@@ -81,17 +81,18 @@ const transitions: Readonly<Record<MoveStep, Readonly<Record<SightKind, Rule>>>>
     'at-n': gateGrow,
     moved: reanalyze,
     'wrong-removed': reanalyze,
-    grown: reanalyze,
-    'grown-faulted': reanalyze,
-    'grown-synced': reanalyze,
-    'grown-misplaced': reanalyze,
+    // An earlier SCALE UP took effect while the next one was being prepared.
+    grown: adopt,
+    'grown-faulted': adopt,
+    'grown-synced': adopt,
+    'grown-misplaced': misplaced,
     'grown-unclear': reanalyze,
     external: changedExternally,
   },
   'scale-up': {
     unreadable: wait,
     gone: volumeGone,
-    busy: wait,
+    busy: waitForOperation(letGoOfGrow),
     unsettled: unclear,
     'at-n': scaleUp,
     moved: reanalyze,
@@ -137,7 +138,7 @@ const transitions: Readonly<Record<MoveStep, Readonly<Record<SightKind, Rule>>>>
   'scale-down': {
     unreadable: wait,
     gone: volumeGone,
-    busy: wait,
+    busy: waitForOperation(letGoOfShrink),
     unsettled: scaleDownUnsettled,
     'at-n': shrunkUnderUs,
     moved: arrived,
@@ -153,7 +154,7 @@ const transitions: Readonly<Record<MoveStep, Readonly<Record<SightKind, Rule>>>>
   'gate-rollback': {
     unreadable: wait,
     gone: volumeGone,
-    busy: wait,
+    busy: waitForOperation(keepBoth),
     unsettled: unclear,
     'at-n': rolledBack,
     moved: rolledBack,
@@ -168,7 +169,7 @@ const transitions: Readonly<Record<MoveStep, Readonly<Record<SightKind, Rule>>>>
   'roll-back': {
     unreadable: wait,
     gone: volumeGone,
-    busy: wait,
+    busy: waitForOperation(retryRollBack),
     unsettled: rollBackUnsettled,
     'at-n': rolledBack,
     moved: rolledBack,

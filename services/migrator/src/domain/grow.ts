@@ -1,7 +1,7 @@
 /** ANALYZE and SCALE UP: from the plan to one new replica on the pool that we chose. */
 import type { ReplicaPlan } from '@couchestor/shared/contracts/migrator';
 import { mayReceive } from '@couchestor/shared/placement/eligibility';
-import { findLeftovers, poolsMarkedFor } from '@couchestor/shared/placement/marks';
+import { poolsMarkedFor } from '@couchestor/shared/placement/marks';
 import { planNextReplica } from '@couchestor/shared/placement/plan';
 import { placedReplicas, type World } from '@couchestor/shared/placement/world';
 import type { Advance, Context } from './machine.ts';
@@ -10,17 +10,18 @@ import { changedExternally, end, endBeforeStart, go, instant, leave, numReplicas
 
 export function plan(context: Context): Advance {
   const { move, sight, limits } = context;
-  const world = worldOf(sight);
+  const world = worldOf(move, sight);
   if (world === undefined || limits.capabilities === undefined) {
     return waitOrExpire(context);
+  }
+  const next = planNextReplica(world, move.request, limits.capabilities);
+  // First of all: a move that has arrived has arrived, whoever wants to stop it now.
+  if (next.kind === 'done') {
+    return end(context, move.replicasMoved > 0 ? 'MOVED' : 'ALREADY_THERE');
   }
   const early = endBeforeStart(context);
   if (early !== undefined) {
     return early;
-  }
-  const next = planNextReplica(world, move.request, limits.capabilities);
-  if (next.kind === 'done') {
-    return end(context, move.replicasMoved > 0 ? 'MOVED' : 'ALREADY_THERE');
   }
   if (next.kind === 'refused') {
     return refused(context, next.refusal);
@@ -30,9 +31,11 @@ export function plan(context: Context): Advance {
     return wait(context);
   }
   const { source, destination } = next.plan;
-  const { before: _before, newReplica: _newReplica, bias: _bias, syncStartedAt: _started, syncPercent: _percent, syncProgressAt: _at, ...kept } = move;
+  const { newReplica: _newReplica, bias: _bias, syncStartedAt: _started, syncPercent: _percent, syncProgressAt: _at, ...kept } = move;
   return go(context, 'gate-grow', `Replica on ${source.pool} is to go to ${destination.pool}.`, {
     ...kept,
+    // Where a SCALE UP was sent before, its effect may still come: the replica that it makes must be known as new.
+    ...(move.before === undefined ? {} : { before: placedReplicas(world.volume) }),
     plan: next.plan,
     originalReplicas: move.originalReplicas ?? world.volume.spec.num_replicas,
     replicasPlanned: move.replicasMoved + next.remaining,
@@ -46,12 +49,12 @@ export function planOnceSettled(context: Context): Advance {
   if (sight.atStepMs < limits.settleMs * 2) {
     return waitOrExpire(context);
   }
-  return worldOf(sight)?.volume.spec.num_replicas === (move.originalReplicas ?? Number.NaN) + 1 ? changedExternally(context) : plan(context);
+  return worldOf(move, sight)?.volume.spec.num_replicas === (move.originalReplicas ?? Number.NaN) + 1 ? changedExternally(context) : plan(context);
 }
 
 export function gateGrow(context: Context): Advance {
   const { move, sight, limits } = context;
-  const world = worldOf(sight);
+  const world = worldOf(move, sight);
   const early = endBeforeStart(context);
   if (early !== undefined) {
     return early;
@@ -59,12 +62,15 @@ export function gateGrow(context: Context): Advance {
   if (world === undefined || move.plan === undefined || sight.standing.kind !== 'stands') {
     return reanalyze(context);
   }
+  const before = placedReplicas(world.volume);
+  if (before.some(({ pool, node }) => pool === '' || node === '')) {
+    return reanalyze(context, 'A replica of the volume cannot be reached.');
+  }
   if (sight.gate === 'held' && gatesPlaced(world, move.plan, move.request.volumeId)) {
-    const before = placedReplicas(world.volume);
     return go(context, 'scale-up', `Only ${move.plan.destination.pool} is open for a new replica.`, { ...move, before });
   }
   // The plan was made before the gate was ours, and what it cordons must be what is eligible now.
-  const next = limits.capabilities && planNextReplica(uncordoned(world, move.plan), move.request, limits.capabilities);
+  const next = limits.capabilities && planNextReplica(world, move.request, limits.capabilities);
   if (sight.atStepMs > limits.settleMs * 4 || next?.kind !== 'move' || !samePlan(next.plan, move.plan)) {
     return reanalyze(context);
   }
@@ -73,7 +79,7 @@ export function gateGrow(context: Context): Advance {
 
 export function scaleUp(context: Context): Advance {
   const { move, sight, limits } = context;
-  const world = worldOf(sight);
+  const world = worldOf(move, sight);
   const { answer } = sight;
   if (answer === undefined) {
     const mayCall = sight.gate === 'held' && world !== undefined && move.plan !== undefined && gatesPlaced(world, move.plan, move.request.volumeId);
@@ -91,10 +97,15 @@ export function scaleUp(context: Context): Advance {
   return reanalyze(context, answer.message);
 }
 
+/** Lets go of the gate and looks again from ANALYZE, which waits without it and adopts what the SCALE UP may yet make. */
+export function letGoOfGrow(context: Context): Advance {
+  return leave(context, 'analyze', 'An operation on the volume does not end.', context.move);
+}
+
 /** The one new replica is ours, whether its SCALE UP was answered or not. */
 export function adopt(context: Context): Advance {
   const { move, sight } = context;
-  const world = worldOf(sight);
+  const world = worldOf(move, sight);
   const [newReplica] = world === undefined ? [] : newReplicas(move, world);
   if (newReplica === undefined) {
     return wait(context);
@@ -127,20 +138,6 @@ export function unclear(context: Context): Advance {
 function gatesPlaced(world: World, { destination }: ReplicaPlan, volumeId: string): boolean {
   const open = world.pools.filter((pool) => mayReceive(world, pool)).map(({ id }) => id);
   return open.length === 1 && open[0] === destination.pool && poolsMarkedFor(world.pools, volumeId).includes(destination.pool);
-}
-
-/** The world without our own cordons, to see whether the plan would be made again. */
-function uncordoned(world: World, { cordonPools }: ReplicaPlan): World {
-  const ours = new Set(findLeftovers(world.pools, []).flatMap((leftover) => (leftover.on === 'pool' && leftover.kind === 'cordon' ? [leftover.pool] : [])));
-  return {
-    ...world,
-    pools: world.pools.map((pool) => {
-      if (!cordonPools.includes(pool.id) || !ours.has(pool.id) || pool.spec === undefined || pool.spec === null) {
-        return pool;
-      }
-      return { ...pool, spec: { ...pool.spec, cordonDrain: null } };
-    }),
-  };
 }
 
 function samePlan(left: ReplicaPlan, right: ReplicaPlan): boolean {

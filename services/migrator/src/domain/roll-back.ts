@@ -5,12 +5,12 @@ import { nodeCordonLabel } from '@couchestor/shared/placement/marks';
 import type { World } from '@couchestor/shared/placement/world';
 import { endings } from './endings.ts';
 import type { Advance, Context } from './machine.ts';
-import { newReplicas, worldOf } from './sight.ts';
+import { isHealthy, newReplicas, syncedWithout, worldOf } from './sight.ts';
 import { go, leave, numReplicas, placeBias, result, unsettled, wait } from './ways.ts';
 
 export function gateRollBack(context: Context): Advance {
   const { move, sight, limits } = context;
-  const world = worldOf(sight);
+  const world = worldOf(move, sight);
   const [victim] = world === undefined ? [] : newReplicas(move, world);
   if (world === undefined || victim === undefined) {
     return wait(context);
@@ -27,7 +27,7 @@ export function gateRollBack(context: Context): Advance {
 
 export function rollBack(context: Context): Advance {
   const { move, sight } = context;
-  const world = worldOf(sight);
+  const world = worldOf(move, sight);
   const [victim] = world === undefined ? [] : newReplicas(move, world);
   if (sight.answer !== undefined) {
     return rollBackUnsettled(context);
@@ -51,12 +51,12 @@ export function rolledBack(context: Context): Advance {
   return leave(context, 'finish', 'The volume has its former number of replicas.', context.move);
 }
 
-function retryRollBack(context: Context): Advance {
+export function retryRollBack(context: Context): Advance {
   const { bias: _bias, ...kept } = context.move;
   return leave(context, 'gate-rollback', 'The new replica is still there.', { ...kept, tries: kept.tries + 1 });
 }
 
-function keepBoth(context: Context): Advance {
+export function keepBoth(context: Context): Advance {
   const { move } = context;
   const help = endings.ROLL_BACK_REFUSED;
   const message = `${move.result?.message ?? ''} ${help.help}`.trim();
@@ -65,9 +65,5 @@ function keepBoth(context: Context): Advance {
 
 /** Taking `victim` away must leave n synced replicas, unless it is not synced itself and so counts for nothing (S2). */
 function removalWouldCost(world: World, victim: string, n: number): boolean {
-  const isHealthy = (replica: ReturnType<typeof volumeReplicas>[number]) =>
-    replica.state === 'Online' && replica.childStatus === 'Online' && replica.rebuildProgress === undefined && replica.healthy !== false;
-  const replicas = volumeReplicas(world.volume);
-  const others = replicas.filter(({ uuid }) => uuid !== victim).filter(isHealthy).length;
-  return others < n && replicas.some((replica) => replica.uuid === victim && isHealthy(replica));
+  return syncedWithout(world, victim) < n && volumeReplicas(world.volume).some((replica) => replica.uuid === victim && isHealthy(replica));
 }

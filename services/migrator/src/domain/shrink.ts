@@ -2,17 +2,18 @@
 import { biasPlaced, certainVictim, chooseBias } from '@couchestor/shared/placement/bias';
 import { nodeCordonLabel } from '@couchestor/shared/placement/marks';
 import type { Advance, Context } from './machine.ts';
-import { worldOf } from './sight.ts';
+import { syncedWithout, worldOf } from './sight.ts';
 import { changedExternally, end, go, leave, numReplicas, placeBias, reanalyze, unsettled, wait } from './ways.ts';
 
 export function gateShrink(context: Context): Advance {
   const { move, sight, limits } = context;
-  const world = worldOf(sight);
+  const world = worldOf(move, sight);
   const source = move.plan?.source.uuid;
   if (sight.cancelled) {
     return end(context, 'CANCELLED');
   }
-  if (world === undefined || source === undefined || sight.atStepMs > limits.settleMs * 4) {
+  // A process that took the move up here has not seen the replica synced for long enough itself.
+  if (world === undefined || source === undefined || sight.syncedForMs < limits.syncedHoldMs || sight.atStepMs > limits.settleMs * 4) {
     return backToSync(context);
   }
   if (sight.gate === 'held' && move.bias !== undefined && biasPlaced(world, move.bias, nodeCordonLabel(move.request.moveId)) && certainVictim(world) === source) {
@@ -23,23 +24,32 @@ export function gateShrink(context: Context): Advance {
 }
 
 export function scaleDown(context: Context): Advance {
-  const { move, sight } = context;
-  const world = worldOf(sight);
+  const { move, sight, limits } = context;
+  const world = worldOf(move, sight);
   if (sight.answer !== undefined) {
     return scaleDownUnsettled(context);
   }
+  const source = move.plan?.source.uuid;
   const mayCall =
     sight.gate === 'held' &&
+    sight.syncedForMs >= limits.syncedHoldMs &&
     world !== undefined &&
+    source !== undefined &&
     move.bias !== undefined &&
     biasPlaced(world, move.bias, nodeCordonLabel(move.request.moveId)) &&
-    certainVictim(world) === move.plan?.source.uuid;
+    certainVictim(world) === source &&
+    syncedWithout(world, source) >= numReplicas(move);
   return mayCall ? { move, effect: { kind: 'put-replica-count', count: numReplicas(move) } } : backToSync(context);
 }
 
 /** Still n + 1 after the call: it is on its way, or had no effect. */
 export function scaleDownUnsettled(context: Context): Advance {
   return unsettled(context) ? wait(context) : backToSync(context);
+}
+
+/** Lets go of the gate and looks again from WAIT SYNC, which waits without it. */
+export function letGoOfShrink(context: Context): Advance {
+  return leave(context, 'wait-sync', 'An operation on the volume does not end.', context.move);
 }
 
 export function arrived(context: Context): Advance {

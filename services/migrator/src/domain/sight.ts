@@ -2,7 +2,7 @@
  * What a move sees: Mayastor as just read, sorted into one of a few kinds relative to what the journal says of the move.
  */
 import type { MoveRecord, PlacedReplica } from '@couchestor/shared/contracts/migrator';
-import { isSynced, volumeReplicas } from '@couchestor/shared/mayastor/read';
+import { isSynced, type VolumeReplica, volumeReplicas } from '@couchestor/shared/mayastor/read';
 import type { Node, Pool, Volume } from '@couchestor/shared/mayastor/schema';
 import { placedReplicas, poolById, tierOf, type World } from '@couchestor/shared/placement/world';
 
@@ -74,7 +74,7 @@ export function kindOfSight(move: MoveRecord, sight: Sight): SightKind {
   if (sight.reading === undefined) {
     return 'unreadable';
   }
-  const world = worldOf(sight);
+  const world = worldOf(move, sight);
   if (world === undefined) {
     return 'gone';
   }
@@ -93,9 +93,23 @@ export function kindOfSight(move: MoveRecord, sight: Sight): SightKind {
   return volume.spec.num_replicas === n ? kindAtN(move, world, fresh.length) : kindGrown(move, world, fresh);
 }
 
-/** The world where the volume was read; undefined where it was not, or is gone. */
-export function worldOf({ reading }: Sight): World | undefined {
-  return reading?.volume === undefined ? undefined : { volume: reading.volume, pools: reading.pools, nodes: reading.nodes };
+/**
+ * The world where the volume was read; undefined where it was not, or is gone. Of a replica whose node is down Mayastor may not say where it
+ * lies; a replica never changes its place, so what the journal knows of it still holds.
+ */
+export function worldOf(move: MoveRecord, { reading }: Sight): World | undefined {
+  if (reading?.volume === undefined) {
+    return undefined;
+  }
+  const { volume, pools, nodes } = reading;
+  const known = [...(move.before ?? []), move.newReplica, move.plan?.source].filter((replica) => replica !== undefined);
+  const replicaTopology = Object.fromEntries(
+    Object.entries(volume.state.replica_topology).map(([uuid, replica]) => {
+      const place = known.find((one) => one.uuid === uuid);
+      return [uuid, place === undefined ? replica : { ...replica, pool: replica.pool ?? place.pool, node: replica.node ?? place.node }];
+    }),
+  );
+  return { volume: { ...volume, state: { ...volume.state, replica_topology: replicaTopology } }, pools, nodes };
 }
 
 /** The replicas that were not there before the PUT. Exactly one of them is ours, or none can be told to be. */
@@ -105,6 +119,16 @@ export function newReplicas(move: MoveRecord, world: World): PlacedReplica[] {
   }
   const before = new Set(move.before.map(({ uuid }) => uuid));
   return placedReplicas(world.volume).filter(({ uuid }) => !before.has(uuid));
+}
+
+/** True where this reading calls the replica whole. The volume's own state is for the predicate of "synced". */
+export function isHealthy(replica: VolumeReplica): boolean {
+  return replica.state === 'Online' && replica.childStatus === 'Online' && replica.rebuildProgress === undefined && replica.healthy !== false;
+}
+
+/** How many whole replicas are left once `victim` has gone (S2). */
+export function syncedWithout(world: World, victim: string): number {
+  return volumeReplicas(world.volume).filter((replica) => replica.uuid !== victim && isHealthy(replica)).length;
 }
 
 function kindAtN(move: MoveRecord, { volume }: World, fresh: number): SightKind {

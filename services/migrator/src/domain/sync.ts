@@ -9,13 +9,15 @@ export function waitSync(context: Context): Advance {
   if (sight.cancelled) {
     return end(context, 'CANCELLED');
   }
-  const world = worldOf(sight);
-  const percent = world === undefined ? 0 : (volumeReplicas(world.volume).find(({ uuid }) => uuid === move.newReplica?.uuid)?.rebuildProgress ?? 0);
-  if (percent > (move.syncPercent ?? 0)) {
-    return { move: { ...move, syncPercent: Math.min(100, percent), syncProgressAt: instant(sight.nowMs) }, effect: { kind: 'wait', ms: limits.pollMs } };
-  }
+  const world = worldOf(move, sight);
+  const replica = world === undefined ? undefined : volumeReplicas(world.volume).find(({ uuid }) => uuid === move.newReplica?.uuid);
+  const percent = Math.min(100, replica?.rebuildProgress ?? 0);
   if (since(sight, move.syncStartedAt) > move.request.syncTimeoutMs) {
     return end(context, 'SYNC_TIMEOUT');
+  }
+  // A fall counts as progress too: after a fail-over the rebuild begins anew. The timeout above bounds how often.
+  if (percent !== (move.syncPercent ?? 0)) {
+    return { move: { ...move, syncPercent: percent, syncProgressAt: instant(sight.nowMs) }, effect: { kind: 'wait', ms: limits.pollMs } };
   }
   if (since(sight, move.syncProgressAt) > limits.noProgressMs) {
     return end(context, 'SYNC_STALLED');

@@ -4,7 +4,7 @@ import { type Bias, type MoveRecord, type StoryLine, storyLinesMax } from '@couc
 import { findLeftovers, findVolumeMarks } from '@couchestor/shared/placement/marks';
 import type { Refusal } from '@couchestor/shared/placement/refusals';
 import { type EndingCode, endings } from './endings.ts';
-import type { Advance, Context } from './machine.ts';
+import type { Advance, Context, Rule } from './machine.ts';
 import type { Answer, Sight } from './sight.ts';
 
 /** These endings leave a replica too many that is ours and has to go first. */
@@ -13,6 +13,9 @@ const rolledBackEndings: ReadonlySet<EndingCode> = new Set<EndingCode>(['CANCELL
 /** After these the effect may come, or be seen, later. A 409 or 412 too may hide a call of ours that got through before. */
 const settlingAnswers: ReadonlySet<Answer['kind']> = new Set<Answer['kind']>(['ok', 'ambiguous', 'conflict', 'precondition']);
 
+/** In units of the settling time. */
+const operationWaits = 8;
+
 const ungateStepOf: Readonly<Partial<Record<MoveStep, MoveStep>>> = {
   'gate-grow': 'ungate-grow',
   'scale-up': 'ungate-grow',
@@ -20,6 +23,13 @@ const ungateStepOf: Readonly<Partial<Record<MoveStep, MoveStep>>> = {
   'scale-down': 'ungate-shrink',
   'gate-rollback': 'ungate-rollback',
   'roll-back': 'ungate-rollback',
+};
+
+const goOnTexts: Readonly<Partial<Record<MoveStep, string>>> = {
+  analyze: 'Looking for what is still to be done.',
+  'wait-sync': 'Waiting until the new replica is synced.',
+  'gate-rollback': 'The new replica is to be taken back.',
+  finish: 'Done; what marks the move is being removed.',
 };
 
 /** Once nothing of ours gates or biases any more, the move goes on. */
@@ -33,7 +43,7 @@ export function ungate(context: Context): Advance {
     return { move, effect: { kind: 'undo-gates' } };
   }
   const { next = 'analyze', bias: _bias, ...kept } = move;
-  return go(context, next, '', kept);
+  return go(context, next, goOnTexts[next] ?? 'Nothing of ours gates the cluster any more.', kept);
 }
 
 export function finish(context: Context): Advance {
@@ -59,9 +69,14 @@ export function wait({ move, limits }: Context): Advance {
   return { move, effect: { kind: 'wait', ms: limits.pollMs } };
 }
 
-/** Nothing of ours is in hand: a request that has expired need not wait any longer. */
+/** Where nothing of ours is in hand, a request that has expired need not wait any longer. A SCALE UP once sent must be looked after. */
 export function waitOrExpire(context: Context): Advance {
-  return endBeforeStart(context) ?? wait(context);
+  return (context.move.before === undefined ? endBeforeStart(context) : undefined) ?? wait(context);
+}
+
+/** An operation on the volume is in flight, ours perhaps: seconds. The gate is not held for one that does not end. */
+export function waitForOperation(otherwise: Rule): Rule {
+  return (context) => (context.sight.atStepMs > context.limits.settleMs * operationWaits ? otherwise(context) : wait(context));
 }
 
 export function volumeGone(context: Context): Advance {
@@ -125,7 +140,7 @@ export function leave(context: Context, next: MoveStep, text: string, move: Move
 export function go({ move: from, sight }: Context, step: MoveStep, text: string, move: MoveRecord): Advance {
   const { next: _next, ...rest } = move;
   const kept = step.startsWith('ungate') ? move : rest;
-  const line: StoryLine = { at: instant(sight.nowMs), step: from.step, text: text === '' ? `On to ${step}.` : text.slice(0, 2_000) };
+  const line: StoryLine = { at: instant(sight.nowMs), step: from.step, text: text.slice(0, 2_000) };
   return { move: { ...kept, step, story: tell(from.story, line) }, effect: { kind: 'look' } };
 }
 

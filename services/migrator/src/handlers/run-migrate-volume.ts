@@ -124,6 +124,8 @@ class MoveRun {
     }
     if (gated && this.#gate === undefined) {
       this.#gate = await takeGate(this.#deps, signal);
+      // Waiting for the gate is no part of the step.
+      this.#atStepSinceMs = this.#deps.timers.now();
     }
   }
 

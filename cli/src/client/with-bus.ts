@@ -1,0 +1,65 @@
+/** A connection to the running system for the length of one command. */
+import { type Bus, connectBus } from '@couchestor/shared/bus/connect';
+import { BusError } from '@couchestor/shared/bus/errors';
+import type { RpcContract } from '@couchestor/shared/contracts/define';
+import { createLogger } from '@couchestor/shared/logger';
+import { connect } from 'node:net';
+import { CliError } from '../errors.ts';
+import { findRunningStack } from '../stack/find-running.ts';
+import type { StackFile } from '../stack/stack-file.ts';
+import type { ClientValues } from './options.ts';
+
+const defaultNatsUrl = 'nats://127.0.0.1:4222';
+const reachTimeoutMs = 2_000;
+
+export interface Client {
+  readonly bus: Bus;
+  readonly natsUrl: string;
+  /** The local stack that was asked, where it is one. */
+  readonly stack: StackFile | undefined;
+  /** Asks, and says who did not answer. */
+  ask<Q, A>(rpc: RpcContract<Q, A>, request: Q): Promise<A>;
+}
+
+export async function withBus<T>(o: { values: ClientValues; env: NodeJS.ProcessEnv }, use: (client: Client) => Promise<T>): Promise<T> {
+  const { timeoutMs } = o.values;
+  const stack = o.values.natsUrl === undefined ? await findRunningStack({ dataDir: o.values.dataDir, env: o.env }) : undefined;
+  const natsUrl = o.values.natsUrl ?? stack?.natsUrl ?? defaultNatsUrl;
+  await reach(natsUrl);
+  const logger = createLogger({ name: 'couchestor', level: 'error', json: false, to: { write: (line) => process.stderr.write(line) } });
+  const bus = await connectBus({ url: natsUrl, name: 'cli', logger, signal: AbortSignal.timeout(timeoutMs) });
+  try {
+    return await use({
+      bus,
+      natsUrl,
+      stack,
+      ask: async (rpc, request) => {
+        try {
+          return await bus.call(rpc, request, { timeoutMs });
+        } catch (error) {
+          throw BusError.is(error, 'NO_ANSWER') ? new CliError('NO_ANSWER', { service: rpc.answeredBy, waitedMs: timeoutMs, natsUrl }) : error;
+        }
+      },
+    });
+  } finally {
+    await bus.close();
+  }
+}
+
+/** The bus waits for its server for as long as it takes, which is right for a service; a person wants to be told at once. */
+async function reach(natsUrl: string): Promise<void> {
+  const { hostname, port } = new URL(natsUrl);
+  await new Promise<void>((resolve, reject) => {
+    const socket = connect({ host: hostname, port: Number(port || 4222), timeout: reachTimeoutMs });
+    const fail = (cause?: Error): void => {
+      socket.destroy();
+      reject(new CliError('NOT_RUNNING', { natsUrl: `nats://${hostname}:${port || 4222}` }, { cause }));
+    };
+    socket.once('connect', () => {
+      socket.destroy();
+      resolve();
+    });
+    socket.once('timeout', () => fail(new Error(`no connection within ${reachTimeoutMs} ms`)));
+    socket.once('error', fail);
+  });
+}

@@ -1,0 +1,41 @@
+/** The commands by name. Each is loaded only when it is asked for, so that `--help` and small commands start quickly. */
+import type { Command } from './command.ts';
+
+export interface TableEntry {
+  readonly name: string;
+  readonly summary: string;
+  readonly load: () => Promise<Command>;
+}
+
+export const commandTable: readonly TableEntry[] = [
+  {
+    name: 'up',
+    summary: 'Run everything on this machine, with a simulated Mayastor cluster, and watch it work.',
+    load: async () => (await import('./commands/up.ts')).up,
+  },
+  {
+    name: 'demo',
+    summary: 'Run the compressed scenario unattended, kill the migrator in mid-move, verify every byte.',
+    load: async () => (await import('./commands/demo.ts')).demo,
+  },
+  {
+    name: 'operator',
+    summary: 'Run watcher, brain and migrator in one process. Options without a command mean this one.',
+    load: async () => (await import('./commands/operator.ts')).operator,
+  },
+  { name: 'run', summary: 'Run one service.', load: async () => (await import('./commands/run.ts')).run },
+  { name: 'status', summary: 'Health of the services, counts, and what needs attention.', load: async () => (await import('./commands/status.ts')).status },
+  { name: 'volumes', summary: 'Volumes with IOPS, tier, pools and the decision on each.', load: async () => (await import('./commands/volumes.ts')).volumes },
+  { name: 'policies', summary: 'Policies with phase, counters and conditions.', load: async () => (await import('./commands/policies.ts')).policies },
+  {
+    name: 'migrations',
+    summary: 'List, show, watch, cancel or retry moves.',
+    load: async () => (await import('./commands/migrations.ts')).migrations,
+  },
+  { name: 'explain', summary: 'Why a volume is where it is: the last decision with its numbers.', load: async () => (await import('./commands/explain.ts')).explain },
+  {
+    name: 'dead-letters',
+    summary: 'List or replay messages that could not be handled.',
+    load: async () => (await import('./commands/dead-letters.ts')).deadLetters,
+  },
+];

@@ -1,0 +1,26 @@
+/** What can go wrong between a person at a terminal and the system. */
+import { didYouMean } from '@couchestor/shared/did-you-mean';
+import { defineErrors } from '@couchestor/shared/errors';
+
+export const CliError = defineErrors('CLI', {
+  USAGE: { retry: false, help: 'The command line is not understood.' },
+  NOT_RUNNING: { retry: true, help: 'Nothing is running here. Start it with `couchestor up`, or name the NATS server with --nats-url or NATS_URL.' },
+  NO_ANSWER: { retry: true, help: 'The service did not answer. Is it running? `couchestor status` tells.' },
+  UNKNOWN_VOLUME: { retry: false, help: 'There is no such volume.' },
+  ALREADY_RUNNING: { retry: false, help: 'A stack with this data folder is running already. Stop it with Ctrl-C where it runs, or name another folder with --data-dir.' },
+  STACK_NOT_READY: { retry: true, help: 'A service did not become ready. Its log tells why.' },
+  MISSING_FILE: { retry: false, help: 'A file of the local stack is missing. Is the checkout complete?' },
+});
+
+/** @param problem one sentence for the person who typed it, and where to read more */
+export function usageError(problem: string): Error {
+  return new CliError('USAGE', { problem });
+}
+
+export function unknownSubcommand(command: string, word: string, known: readonly string[]): Error {
+  const meant = didYouMean(word, known);
+  return usageError(`there is no \`couchestor ${command} ${word}\`${meant === undefined ? '' : `; did you mean ${meant}?`}\nSubcommands: ${known.join(', ')}`);
+}
+
+/** Exit codes of every command. */
+export const exitCodes = { ok: 0, failed: 1, usage: 2 } as const;

@@ -1,0 +1,181 @@
+/**
+ * The local stack: the three servers, then the four services, as child processes on loopback. The members of each group start at once.
+ *
+ * They stop in the reverse order of the flow: first who acts, then the cluster that is acted on, then what carries the facts.
+ */
+import { mkdir, rename } from 'node:fs/promises';
+import { join } from 'node:path';
+import { sleep } from '@couchestor/shared/time';
+import { CliError } from '../errors.ts';
+import { freePorts } from './free-ports.ts';
+import type { Layout } from './layout.ts';
+import { probeHealth } from './probe-health.ts';
+import { identify } from './process-identity.ts';
+import { type Tell, tellChange } from './progress.ts';
+import { selfCommand } from './self-command.ts';
+import { makeServers } from './servers.ts';
+import { type Addresses, hostOf, type LocalAddresses, scrapeIntervalMs, type ServiceName, serviceNames, serviceOptions } from './service-specs.ts';
+import { type StackFile, writeStackFile } from './stack-file.ts';
+import { type ProcessChange, SupervisedChild } from './supervised-child.ts';
+import type { SupervisedServer } from './supervised-server.ts';
+
+const readyTimeoutMs = 60_000;
+const readyPollMs = 50;
+/** Together below the five seconds in which Ctrl-C must have done its work. */
+const serviceGraceMs = 2_500;
+const simulatorGraceMs = 1_000;
+const serverGraceMs = 1_000;
+
+export interface StackInput {
+  readonly layout: Layout;
+  readonly scenarioFile: string;
+  readonly install: boolean;
+  readonly env: NodeJS.ProcessEnv;
+  readonly tell: Tell;
+}
+
+export interface ProcessState {
+  readonly name: string;
+  readonly up: boolean;
+  readonly restarts: number;
+}
+
+export class Stack {
+  readonly #input: StackInput;
+  readonly #local: LocalAddresses;
+  readonly #servers: readonly SupervisedServer[];
+  readonly #services = new Map<ServiceName, SupervisedChild>();
+  readonly #startedAt = new Date().toISOString();
+  #addresses: Addresses | undefined;
+  #servicesStartedMs = 0;
+  #writing: Promise<void> = Promise.resolve();
+  #stopped = false;
+
+  private constructor(input: StackInput, ports: readonly number[]) {
+    this.#input = input;
+    const [nats = 0, redis = 0, prometheus = 0, api, admin, exporter, ...opsPorts] = ports;
+    const at = (port: number | undefined): string => `http://127.0.0.1:${port}`;
+    const ops = serviceNames.map((name, index) => [name, { metricsUrl: at(opsPorts[2 * index]), healthUrl: at(opsPorts[2 * index + 1]) }]);
+    this.#local = { mayastorUrl: at(api), adminUrl: at(admin), exporterUrl: at(exporter), ops: Object.fromEntries(ops) };
+    this.#servers = makeServers({
+      ...input,
+      ports: { nats, redis, prometheus },
+      scrape: { address: hostOf(this.#local.exporterUrl), intervalMs: scrapeIntervalMs },
+      onChange: this.#onChange,
+    });
+  }
+
+  /** Chooses all ports; nothing runs yet. */
+  static async plan(input: StackInput): Promise<Stack> {
+    return new Stack(input, await freePorts(6 + 2 * serviceNames.length));
+  }
+
+  /** Resolves once every service says that it is ready. Fetches first what this machine lacks. */
+  async start(signal: AbortSignal): Promise<void> {
+    const { layout } = this.#input;
+    await mkdir(layout.logsDir, { recursive: true });
+    const [nats, redis, prometheus] = await Promise.all(this.#servers.map((server) => server.start()));
+    signal.throwIfAborted();
+    this.#servicesStartedMs = performance.now();
+    this.#addresses = { ...this.#local, natsUrl: nats?.url ?? '', redisUrl: redis?.url ?? '', prometheusUrl: prometheus?.url ?? '' };
+    await this.#startServices(this.#addresses);
+    await Promise.all(serviceNames.map((name) => this.#untilReady(name, signal)));
+    this.#save();
+    await this.#writing;
+  }
+
+  /** Throws before `start` has found out. */
+  get addresses(): Addresses {
+    if (this.#addresses === undefined) {
+      throw new TypeError('the stack has not been started');
+    }
+    return this.#addresses;
+  }
+
+  /** When everything had been fetched and the services began to start, by the monotonic clock. */
+  get servicesStartedMs(): number {
+    return this.#servicesStartedMs;
+  }
+
+  get processes(): ProcessState[] {
+    return [...this.#servers, ...this.#services.values()].map(({ name, up, restarts }) => ({ name, up, restarts }));
+  }
+
+  /** For the demonstration: what happens to people's machines. */
+  kill(name: ServiceName, signal: NodeJS.Signals): void {
+    this.#services.get(name)?.kill(signal);
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    await Promise.all(serviceNames.filter((name) => name !== 'mayastor-simulator').map((name) => this.#services.get(name)?.stop(serviceGraceMs)));
+    await this.#services.get('mayastor-simulator')?.stop(simulatorGraceMs);
+    await Promise.all(this.#servers.map((server) => server.stop(serverGraceMs)));
+    await this.#writing;
+  }
+
+  async #startServices(addresses: Addresses): Promise<void> {
+    const { layout, env, scenarioFile } = this.#input;
+    const options = serviceOptions({ addresses, policyDir: layout.policiesDir, scenarioFile, simulatorDir: layout.simulatorDir });
+    const { path, args } = selfCommand();
+    for (const name of serviceNames) {
+      const logFile = join(layout.logsDir, `${name}.log`);
+      // One former log is kept: it tells why the last run ended.
+      await rename(logFile, `${logFile}.1`).catch(() => undefined);
+      const spec = { name, path, args: [...args, 'run', name, ...options[name]], env: { ...env, COUCHESTOR_STOP_ON_STDIN_EOF: '1' }, logFile };
+      const child = new SupervisedChild(spec, (change) => this.#onChange(name, change));
+      this.#services.set(name, child);
+      child.start();
+    }
+  }
+
+  readonly #onChange = (name: string, change: ProcessChange): void => {
+    tellChange(this.#input.tell, name, change);
+    this.#save();
+  };
+
+  /** Notes what runs, for other commands and for whoever must clean up after us. */
+  #save(): void {
+    const addresses = this.#addresses;
+    if (!this.#stopped && addresses !== undefined) {
+      this.#writing = this.#writing.then(() => writeStackFile(this.#input.layout.stackFile, this.#describe(addresses)));
+    }
+  }
+
+  #describe({ ops, ...urls }: Addresses): StackFile {
+    const supervisor = identify(process.pid);
+    if (supervisor === undefined) {
+      throw new Error('this process cannot be identified');
+    }
+    return {
+      version: 1,
+      dataDir: this.#input.layout.dataDir,
+      startedAt: this.#startedAt,
+      supervisor,
+      ...urls,
+      services: serviceNames.map((name) => ({ name, ...ops[name] })),
+      processes: [...this.#servers, ...this.#services.values()].flatMap(({ name, pid }) => {
+        const identity = pid === undefined ? undefined : identify(pid);
+        return identity === undefined ? [] : [{ name, ...identity }];
+      }),
+    };
+  }
+
+  async #untilReady(name: ServiceName, signal: AbortSignal): Promise<void> {
+    const { healthUrl } = this.#local.ops[name];
+    const deadline = performance.now() + readyTimeoutMs;
+    for (;;) {
+      signal.throwIfAborted();
+      const health = await probeHealth(healthUrl);
+      if (health?.ready) {
+        this.#input.tell({ kind: 'progress', name, text: `${name} is ready` });
+        return;
+      }
+      if (performance.now() > deadline) {
+        const checks = health === undefined ? 'no answer' : JSON.stringify(health.checks);
+        throw new CliError('STACK_NOT_READY', { service: name, waitedMs: readyTimeoutMs, checks, log: join(this.#input.layout.logsDir, `${name}.log`) });
+      }
+      await sleep(readyPollMs, signal);
+    }
+  }
+}

@@ -1,0 +1,69 @@
+/**
+ * What Kubernetes knows about a volume: its StorageClass, its labels, and what people call it.
+ *
+ * Until the brain reads Kubernetes, Mayastor's own volume labels say so; the local stack sets them.
+ */
+import type { Labels } from '@couchestor/shared/label-selector';
+import { isPublished, poolLabels, pvName, volumeReplicas } from '@couchestor/shared/mayastor/read';
+import type { Node, Pool, Volume } from '@couchestor/shared/mayastor/schema';
+import type { Cluster, KnownVolume } from '../domain/known-volume.ts';
+
+export interface CatalogEntry {
+  readonly storageClass: string | undefined;
+  readonly name: string | undefined;
+  readonly labels: Labels;
+}
+
+export interface VolumeCatalog {
+  entryOf(volume: Volume): CatalogEntry;
+  /** Labels of a pool that tier selectors are matched against. */
+  poolLabelsOf(pool: Pool): Labels;
+}
+
+export const storageClassLabel = 'couchestor-storage-class';
+export const nameLabel = 'couchestor-name';
+
+export const mayastorLabelCatalog: VolumeCatalog = {
+  entryOf({ spec }) {
+    const labels = spec.labels ?? {};
+    return { storageClass: labels[storageClassLabel], name: labels[nameLabel], labels };
+  },
+  poolLabelsOf: poolLabels,
+};
+
+export interface Reading {
+  readonly volumes: readonly Volume[];
+  readonly pools: readonly Pool[];
+  readonly nodes: readonly Node[];
+  readonly poolCordon: boolean;
+}
+
+/** Mayastor's answers joined with the catalog. */
+export function clusterOf(reading: Reading, catalog: VolumeCatalog): Cluster {
+  return {
+    volumes: reading.volumes.map((volume) => knownVolume(volume, catalog.entryOf(volume))),
+    pools: reading.pools,
+    nodes: reading.nodes,
+    poolLabels: new Map(reading.pools.map((pool) => [pool.id, catalog.poolLabelsOf(pool)])),
+    poolCordon: reading.poolCordon,
+  };
+}
+
+function knownVolume(mayastor: Volume, entry: CatalogEntry): KnownVolume {
+  const { spec, state } = mayastor;
+  const pv = pvName(spec.uuid);
+  return {
+    id: spec.uuid,
+    pvName: pv,
+    name: entry.name ?? pv,
+    storageClass: entry.storageClass,
+    labels: entry.labels,
+    sizeBytes: spec.size,
+    numReplicas: spec.num_replicas,
+    // What the control plane is about to remove is not Online in any sense that matters here.
+    status: spec.status === 'Created' ? state.status : spec.status,
+    published: isPublished(mayastor),
+    replicas: volumeReplicas(mayastor),
+    mayastor,
+  };
+}

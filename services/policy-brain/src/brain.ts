@@ -1,0 +1,61 @@
+/** What the brain knows at this moment. Handlers write it; nothing of it but what the ledger holds survives a restart, and nothing needs to. */
+import type { PolicyView } from '@couchestor/shared/contracts/brain';
+import type { PolicySet } from './adapters/policy-source.ts';
+import type { PreparedRound, RoundOutcome, Wishes } from './domain/decide-round.ts';
+import type { Cluster, KnownVolume } from './domain/known-volume.ts';
+import { type CompleteRound, noRounds, type WindowRounds } from './domain/samples.ts';
+
+export class Brain {
+  /** Its term of office. */
+  readonly epoch: number;
+  /** True once a later brain has raised the epoch: this one decides and answers nothing any more. */
+  superseded = false;
+  /** Undefined until the policies were read for the first time. */
+  policySet: PolicySet | undefined;
+  /** Sampling windows that are measured, in seconds. */
+  windows: readonly number[] = [];
+  /** As last read; undefined before the first reading. */
+  cluster: Cluster | undefined;
+  /** Why the last reading of Mayastor failed; undefined where it did not. */
+  mayastorProblem: string | undefined;
+  round: { readonly prepared: PreparedRound; readonly outcome: RoundOutcome } | undefined;
+  wishes: Wishes = new Map();
+  policyViews: readonly PolicyView[] = [];
+
+  readonly #rounds = new Map<number, WindowRounds>();
+
+  constructor(epoch: number) {
+    this.epoch = epoch;
+  }
+
+  roundsOf(windowSeconds: number): WindowRounds {
+    return this.#rounds.get(windowSeconds) ?? noRounds;
+  }
+
+  setRounds(windowSeconds: number, rounds: WindowRounds): void {
+    this.#rounds.set(windowSeconds, rounds);
+  }
+
+  /** Forgets the samples of windows that are no longer measured. */
+  dropUnusedRounds(): void {
+    for (const windowSeconds of this.#rounds.keys()) {
+      if (!this.windows.includes(windowSeconds)) {
+        this.#rounds.delete(windowSeconds);
+      }
+    }
+  }
+
+  completeRounds(): ReadonlyMap<number, CompleteRound> {
+    const complete = new Map<number, CompleteRound>();
+    for (const [windowSeconds, rounds] of this.#rounds) {
+      if (rounds.complete !== undefined) {
+        complete.set(windowSeconds, rounds.complete);
+      }
+    }
+    return complete;
+  }
+
+  volume(id: string): KnownVolume | undefined {
+    return this.cluster?.volumes.find((volume) => volume.id === id);
+  }
+}

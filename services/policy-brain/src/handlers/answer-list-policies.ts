@@ -1,0 +1,12 @@
+/** Answers `brain.list-policies`. */
+import type { listPolicies } from '@couchestor/shared/contracts/brain';
+import type { z } from 'zod';
+import type { Brain } from '../brain.ts';
+
+export function answerListPolicies({ brain }: { brain: Brain }) {
+  return async (): Promise<z.infer<typeof listPolicies.response>> => ({
+    policies: [...brain.policyViews],
+    windows: [...brain.windows],
+    epoch: brain.epoch,
+  });
+}

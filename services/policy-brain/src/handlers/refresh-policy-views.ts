@@ -1,0 +1,121 @@
+/** Brings the policies' status and the metrics up to date after a round, and logs every condition that changed. */
+import type { Condition, PolicyView } from '@couchestor/shared/contracts/brain';
+import type { Logger } from '@couchestor/shared/logger';
+import { tiersFastestFirst } from '@couchestor/shared/tiers';
+import type { BusClock } from '../adapters/bus-clock.ts';
+import type { LedgerStore } from '../adapters/ledger-store.ts';
+import type { Brain } from '../brain.ts';
+import { windowSecondsOf } from '../domain/active-policy.ts';
+import { policyView, problemView } from '../domain/policy-status.ts';
+import type { OperatorLimits } from '../domain/active-policy.ts';
+import type { BrainMetrics } from '../metrics.ts';
+
+export interface RefreshDeps {
+  readonly brain: Brain;
+  readonly ledger: LedgerStore;
+  readonly clock: BusClock;
+  readonly limits: OperatorLimits;
+  readonly metrics: BrainMetrics;
+  readonly logger: Logger;
+}
+
+interface MoveCounts {
+  active: number;
+  total: number;
+  failed: number;
+}
+
+export function refreshPolicyViews(deps: RefreshDeps): void {
+  const { brain, limits } = deps;
+  const nowMs = deps.clock.now();
+  const before = new Map(brain.policyViews.map((view) => [view.name, view.conditions]));
+  const moves = countMoves(deps);
+  const views = (brain.policySet?.policies ?? []).map(({ policy, source }) =>
+    policyView({
+      policy,
+      source,
+      windowMeasured: brain.windows.includes(windowSecondsOf(policy)),
+      round: brain.roundsOf(windowSecondsOf(policy)).complete,
+      counts: brain.round?.outcome.counts.get(policy.name),
+      poolTiers: brain.round?.prepared.poolTiers.get(policy.name),
+      mayastorProblem: brain.mayastorProblem,
+      poolCordon: brain.cluster?.poolCordon,
+      dryRun: policy.spec.dryRun || limits.dryRun,
+      moves: moves.byPolicy.get(policy.name) ?? { active: 0, total: 0, failed: 0 },
+      before: before.get(policy.name) ?? [],
+      nowMs,
+    }),
+  );
+  const problems = (brain.policySet?.problems ?? []).map((problem) => problemView(problem, { before: before.get(problem.name) ?? [], nowMs }));
+  brain.policyViews = [...views, ...problems];
+  logChanges(deps.logger, { before, after: brain.policyViews });
+  setMetrics(deps, moves);
+}
+
+function countMoves({ ledger }: RefreshDeps): { byPolicy: ReadonlyMap<string, MoveCounts>; accepted: number; unaccepted: number } {
+  const byPolicy = new Map<string, MoveCounts>();
+  const of = (policy: string): MoveCounts => {
+    const counts = byPolicy.get(policy) ?? { active: 0, total: 0, failed: 0 };
+    byPolicy.set(policy, counts);
+    return counts;
+  };
+  let accepted = 0;
+  let unaccepted = 0;
+  for (const { value } of ledger.entries()) {
+    if (value.pending?.accepted === true) {
+      of(value.pending.request.policy.name).active += 1;
+      accepted += 1;
+    } else if (value.pending !== undefined) {
+      unaccepted += 1;
+    }
+    for (const { policy, result } of value.history) {
+      if (result.outcome === 'success' || result.outcome === 'failed' || result.outcome === 'aborted') {
+        of(policy).total += 1;
+        of(policy).failed += result.outcome === 'failed' ? 1 : 0;
+      }
+    }
+  }
+  return { byPolicy, accepted, unaccepted };
+}
+
+function logChanges(logger: Logger, o: { before: ReadonlyMap<string, readonly Condition[]>; after: readonly PolicyView[] }): void {
+  for (const { name, conditions } of o.after) {
+    for (const { type, status, reason, message } of conditions) {
+      const previous = o.before.get(name)?.find((condition) => condition.type === type);
+      const news = previous === undefined ? status !== 'False' || type === 'Ready' : previous.status !== status;
+      if (news) {
+        logger.info({ policy: name, condition: type, status, reason }, message === '' ? `${type} is ${status}` : message);
+      }
+    }
+  }
+}
+
+function setMetrics({ brain, metrics }: RefreshDeps, moves: { accepted: number; unaccepted: number }): void {
+  const byTier = new Map<string, number>([...tiersFastestFirst, 'mixed', 'none'].map((tier) => [tier, 0]));
+  const byRule = new Map<string, { verb: string; rule: string; count: number }>();
+  for (const { placement, verb, rule } of brain.round?.outcome.decisions.values() ?? []) {
+    byTier.set(placement, (byTier.get(placement) ?? 0) + 1);
+    const counted = byRule.get(rule) ?? { verb, rule, count: 0 };
+    counted.count += 1;
+    byRule.set(rule, counted);
+  }
+  for (const [tier, count] of byTier) {
+    metrics.volumes.set({ tier }, count);
+  }
+  metrics.decisions.reset();
+  let unknown = 0;
+  for (const { verb, rule, count } of byRule.values()) {
+    metrics.decisions.set({ verb, rule }, count);
+    unknown += verb === 'unknown' ? count : 0;
+  }
+  metrics.unknownVolumes.set(unknown);
+  metrics.wanted.set(brain.round?.outcome.wanted ?? 0);
+  metrics.pending.set({ accepted: 'true' }, moves.accepted);
+  metrics.pending.set({ accepted: 'false' }, moves.unaccepted);
+  metrics.policyConditions.reset();
+  for (const { name, conditions } of brain.policyViews) {
+    for (const { type, status } of conditions) {
+      metrics.policyConditions.set({ policy: name, type }, status === 'True' ? 1 : 0);
+    }
+  }
+}

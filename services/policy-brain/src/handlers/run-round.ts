@@ -1,0 +1,106 @@
+/**
+ * One round, from reading Mayastor to requesting moves.
+ *
+ * Its order is its safety: read, take back what no longer stands, decide, store, publish. Nothing is requested in a round in which Mayastor
+ * could not be read.
+ */
+import { describeError } from '@couchestor/shared/errors';
+import { MayastorError } from '@couchestor/shared/mayastor/errors';
+import type { ClusterReader } from '../adapters/cluster-reader.ts';
+import type { WindowsRecord } from '../adapters/windows-record.ts';
+import { windowSecondsOf } from '../domain/active-policy.ts';
+import { decideRound, prepareRound } from '../domain/decide-round.ts';
+import type { OperatorLimits } from '../domain/active-policy.ts';
+import { chooseWindows } from '../domain/windows.ts';
+import type { BrainMetrics } from '../metrics.ts';
+import { forgetVanishedVolumes } from './forget-vanished-volumes.ts';
+import { refreshPolicyViews } from './refresh-policy-views.ts';
+import { repeatRequests, requestMove, type RequestMoveDeps } from './request-move.ts';
+import { settleOpenRequests, type SettleDeps } from './settle-open-requests.ts';
+
+export interface RunRoundDeps extends Omit<SettleDeps, 'bus'>, RequestMoveDeps {
+  readonly bus: SettleDeps['bus'] & RequestMoveDeps['bus'];
+  readonly reader: Pick<ClusterReader, 'read'>;
+  readonly windows: WindowsRecord;
+  readonly limits: OperatorLimits;
+  readonly metrics: BrainMetrics;
+}
+
+export async function runRound(deps: RunRoundDeps): Promise<void> {
+  const { brain, metrics } = deps;
+  if (brain.superseded || brain.policySet === undefined) {
+    return;
+  }
+  await chooseSamplingWindows(deps);
+  const reading = metrics.reconcileSeconds.startTimer({ part: 'read' });
+  await readCluster(deps);
+  reading();
+
+  const deciding = metrics.reconcileSeconds.startTimer({ part: 'decide' });
+  const readable = brain.mayastorProblem === undefined;
+  const prepared = prepareRound({
+    policies: brain.policySet.policies.map(({ policy }) => policy),
+    windows: new Set(brain.windows),
+    rounds: brain.completeRounds(),
+    cluster: brain.cluster,
+    readable,
+    limits: deps.limits,
+    nowMs: deps.clock.now(),
+  });
+  await settleOpenRequests(deps, prepared);
+  const outcome = decideRound(prepared, { ledger: deps.ledger, open: openRequests(deps), wishes: brain.wishes });
+  brain.round = { prepared, outcome };
+  brain.wishes = outcome.wishes;
+  deciding();
+
+  const requesting = metrics.reconcileSeconds.startTimer({ part: 'request' });
+  if (readable) {
+    // Earlier requests first: they have waited longer. Those of this round follow, and are not repeated in it.
+    await repeatRequests(deps, prepared.facts);
+    for (const wanted of outcome.chosen) {
+      await requestMove(deps, wanted, prepared.facts);
+    }
+    await forgetVanishedVolumes(deps, prepared.facts);
+  }
+  requesting();
+  refreshPolicyViews(deps);
+  metrics.reconciles.inc({ result: readable ? 'decided' : 'mayastor-unreadable' });
+}
+
+async function chooseSamplingWindows({ brain, windows }: RunRoundDeps): Promise<void> {
+  const enabled = (brain.policySet?.policies ?? []).filter(({ policy }) => policy.spec.enabled);
+  const wanted = enabled.map(({ policy }) => ({ policy: policy.name, windowSeconds: windowSecondsOf(policy) }));
+  const chosen = chooseWindows(wanted, windows.inUse());
+  if (await windows.set(chosen)) {
+    brain.windows = chosen;
+    brain.dropUnusedRounds();
+  }
+}
+
+async function readCluster({ brain, reader, logger }: RunRoundDeps): Promise<void> {
+  try {
+    brain.cluster = await reader.read();
+    if (brain.mayastorProblem !== undefined) {
+      logger.info('Mayastor can be read again');
+    }
+    brain.mayastorProblem = undefined;
+  } catch (error) {
+    if (!MayastorError.is(error)) {
+      throw error;
+    }
+    if (brain.mayastorProblem === undefined) {
+      logger.warn({ error: describeError(error) }, 'Mayastor cannot be read: no volume is decided on');
+    }
+    brain.mayastorProblem = describeError(error).slice(0, 1_000);
+  }
+}
+
+function openRequests({ ledger }: RunRoundDeps): { policy: string }[] {
+  const open: { policy: string }[] = [];
+  for (const { value } of ledger.entries()) {
+    if (value.pending !== undefined) {
+      open.push({ policy: value.pending.request.policy.name });
+    }
+  }
+  return open;
+}
