@@ -24,15 +24,31 @@ export const commandTable: readonly TableEntry[] = [
     load: async () => (await import('./commands/operator.ts')).operator,
   },
   { name: 'run', summary: 'Run one service.', load: async () => (await import('./commands/run.ts')).run },
-  { name: 'status', summary: 'Health of the services, counts, and what needs attention.', load: async () => (await import('./commands/status.ts')).status },
-  { name: 'volumes', summary: 'Volumes with IOPS, tier, pools and the decision on each.', load: async () => (await import('./commands/volumes.ts')).volumes },
-  { name: 'policies', summary: 'Policies with phase, counters and conditions.', load: async () => (await import('./commands/policies.ts')).policies },
+  {
+    name: 'status',
+    summary: 'Health of the services, counts, and what needs attention.',
+    load: async () => (await import('./commands/status.ts')).status,
+  },
+  {
+    name: 'volumes',
+    summary: 'Volumes with IOPS, tier, pools and the decision on each.',
+    load: async () => (await import('./commands/volumes.ts')).volumes,
+  },
+  {
+    name: 'policies',
+    summary: 'Policies with phase, counters and conditions.',
+    load: async () => (await import('./commands/policies.ts')).policies,
+  },
   {
     name: 'migrations',
     summary: 'List, show, watch, cancel or retry moves.',
     load: async () => (await import('./commands/migrations.ts')).migrations,
   },
-  { name: 'explain', summary: 'Why a volume is where it is: the last decision with its numbers.', load: async () => (await import('./commands/explain.ts')).explain },
+  {
+    name: 'explain',
+    summary: 'Why a volume is where it is: the last decision with its numbers.',
+    load: async () => (await import('./commands/explain.ts')).explain,
+  },
   {
     name: 'dead-letters',
     summary: 'List or replay messages that could not be handled.',

@@ -36,7 +36,9 @@ function named(word: string): TableEntry {
       word,
       commandTable.map(({ name }) => name),
     );
-    throw usageError(`there is no command "${word}"${meant === undefined ? '' : `; did you mean \`couchestor ${meant}\`?`}\nSee couchestor --help.`);
+    throw usageError(
+      `there is no command "${word}"${meant === undefined ? '' : `; did you mean \`couchestor ${meant}\`?`}\nSee couchestor --help.`,
+    );
   }
   return entry;
 }

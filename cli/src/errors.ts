@@ -4,10 +4,16 @@ import { defineErrors } from '@couchestor/shared/errors';
 
 export const CliError = defineErrors('CLI', {
   USAGE: { retry: false, help: 'The command line is not understood.' },
-  NOT_RUNNING: { retry: true, help: 'Nothing is running here. Start it with `couchestor up`, or name the NATS server with --nats-url or NATS_URL.' },
+  NOT_RUNNING: {
+    retry: true,
+    help: 'Nothing is running here. Start it with `couchestor up`, or name the NATS server with --nats-url or NATS_URL.',
+  },
   NO_ANSWER: { retry: true, help: 'The service did not answer. Is it running? `couchestor status` tells.' },
   UNKNOWN_VOLUME: { retry: false, help: 'There is no such volume.' },
-  ALREADY_RUNNING: { retry: false, help: 'A stack with this data folder is running already. Stop it with Ctrl-C where it runs, or name another folder with --data-dir.' },
+  ALREADY_RUNNING: {
+    retry: false,
+    help: 'A stack with this data folder is running already. Stop it with Ctrl-C where it runs, or name another folder with --data-dir.',
+  },
   STACK_NOT_READY: { retry: true, help: 'A service did not become ready. Its log tells why.' },
   MISSING_FILE: { retry: false, help: 'A file of the local stack is missing. Is the checkout complete?' },
 });
@@ -19,7 +25,9 @@ export function usageError(problem: string): Error {
 
 export function unknownSubcommand(command: string, word: string, known: readonly string[]): Error {
   const meant = didYouMean(word, known);
-  return usageError(`there is no \`couchestor ${command} ${word}\`${meant === undefined ? '' : `; did you mean ${meant}?`}\nSubcommands: ${known.join(', ')}`);
+  return usageError(
+    `there is no \`couchestor ${command} ${word}\`${meant === undefined ? '' : `; did you mean ${meant}?`}\nSubcommands: ${known.join(', ')}`,
+  );
 }
 
 /** Exit codes of every command. */

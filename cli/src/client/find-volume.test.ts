@@ -8,9 +8,12 @@ const volumes = [
 ];
 
 describe('finding a volume', () => {
-  it.each(['abcdef00-2222-4333-8444-555555555555', 'web', 'we', 'abcd', 'pvc-abcdef00', 'pvc-abcdef00-2222-4333-8444-555555555555'])('knows "%s"', (text) => {
-    expect(matchVolume(volumes, text).name).toBe('web');
-  });
+  it.each(['abcdef00-2222-4333-8444-555555555555', 'web', 'we', 'abcd', 'pvc-abcdef00', 'pvc-abcdef00-2222-4333-8444-555555555555'])(
+    'knows "%s"',
+    (text) => {
+      expect(matchVolume(volumes, text).name).toBe('web');
+    },
+  );
 
   it('prefers a full name to a beginning', () => {
     expect(matchVolume([...volumes, { volumeId: 'ffffffff-2222-4333-8444-555555555555', name: 'web-2' }], 'web').name).toBe('web');

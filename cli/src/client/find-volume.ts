@@ -29,7 +29,10 @@ export async function findVolumeId(client: Pick<Client, 'ask'>, text: string): P
 }
 
 /** Throws CLI_UNKNOWN_VOLUME with near matches, or with all candidates where the beginning is not unique. */
-export function matchVolume(volumes: readonly Pick<VolumeView, 'volumeId' | 'name'>[], text: string): Pick<VolumeView, 'volumeId' | 'name'> {
+export function matchVolume(
+  volumes: readonly Pick<VolumeView, 'volumeId' | 'name'>[],
+  text: string,
+): Pick<VolumeView, 'volumeId' | 'name'> {
   const namesOf = ({ volumeId, name }: Pick<VolumeView, 'volumeId' | 'name'>): string[] => [volumeId, name, `pvc-${volumeId}`];
   const exact = volumes.find((volume) => namesOf(volume).includes(text));
   if (exact !== undefined) {
@@ -46,7 +49,11 @@ export function matchVolume(volumes: readonly Pick<VolumeView, 'volumeId' | 'nam
   const meant = didYouMean(text, volumes.flatMap(namesOf));
   const containing = volumes.filter((volume) => namesOf(volume).some((name) => name.includes(text)));
   const didMean = meant ?? (containing.length > 0 ? list(containing) : undefined);
-  throw new CliError('UNKNOWN_VOLUME', { asked: text, didYouMean: didMean, known: didMean === undefined ? list(volumes) || 'none yet' : undefined });
+  throw new CliError('UNKNOWN_VOLUME', {
+    asked: text,
+    didYouMean: didMean,
+    known: didMean === undefined ? list(volumes) || 'none yet' : undefined,
+  });
 }
 
 function list(volumes: readonly Pick<VolumeView, 'volumeId' | 'name'>[]): string {

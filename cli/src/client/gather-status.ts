@@ -18,7 +18,11 @@ export interface SystemStatus {
   readonly healthy: boolean;
   readonly natsUrl: string;
   readonly services: readonly ServiceStatus[];
-  readonly volumes: { readonly total: number; readonly placement: Readonly<Record<string, number>>; readonly decision: Readonly<Record<string, number>> };
+  readonly volumes: {
+    readonly total: number;
+    readonly placement: Readonly<Record<string, number>>;
+    readonly decision: Readonly<Record<string, number>>;
+  };
   readonly migrations: { readonly open: number; readonly finished: Readonly<Record<string, number>> };
   readonly policies: { readonly total: number; readonly phase: Readonly<Record<string, number>> };
   readonly attention: readonly { readonly policy: string; readonly text: string }[];
@@ -46,7 +50,10 @@ export async function gatherStatus(client: Client): Promise<SystemStatus> {
     natsUrl: client.natsUrl,
     services,
     volumes: countVolumes(volumes ?? []),
-    migrations: { open: moves?.open.length ?? 0, finished: countBy(moves?.finished ?? [], ({ result }: MoveView) => result?.outcome ?? 'open') },
+    migrations: {
+      open: moves?.open.length ?? 0,
+      finished: countBy(moves?.finished ?? [], ({ result }: MoveView) => result?.outcome ?? 'open'),
+    },
     policies: { total: policies?.policies.length ?? 0, phase: countBy(policies?.policies ?? [], ({ phase }: PolicyView) => phase) },
     attention: attention(policies?.policies ?? []),
     deadLetters,

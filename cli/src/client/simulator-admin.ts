@@ -10,7 +10,12 @@ const figuresSchema = z.looseObject({
 });
 export type Figures = z.infer<typeof figuresSchema>;
 
-const verificationSchema = figuresSchema.extend({ bytesVerified: z.number(), replicasVerified: z.number(), corrupt: z.number(), faults: z.array(z.string()) });
+const verificationSchema = figuresSchema.extend({
+  bytesVerified: z.number(),
+  replicasVerified: z.number(),
+  corrupt: z.number(),
+  faults: z.array(z.string()),
+});
 export type Verification = z.infer<typeof verificationSchema>;
 
 /** What the workload has done and found so far. */
@@ -23,7 +28,10 @@ export function verifyAllBytes(o: { adminUrl: string; timeoutMs: number }): Prom
   return ask(o, { method: 'POST', path: '/verify', schema: verificationSchema });
 }
 
-async function ask<T>(o: { adminUrl: string; timeoutMs: number }, call: { method: string; path: string; schema: z.ZodType<T> }): Promise<T> {
+async function ask<T>(
+  o: { adminUrl: string; timeoutMs: number },
+  call: { method: string; path: string; schema: z.ZodType<T> },
+): Promise<T> {
   const answer = await fetch(new URL(call.path, o.adminUrl), { method: call.method, signal: AbortSignal.timeout(o.timeoutMs) });
   const text = await answer.text();
   if (!answer.ok) {

@@ -16,8 +16,12 @@ export async function watchMoves(o: { client: Client; json: boolean; output: Out
   const tell = (at: Date, type: string, payload: { volumeId: string }, line: string): void =>
     output.print(json ? JSON.stringify({ at: at.toISOString(), type, ...payload }) : `${formatClock(at)}  ${line}`);
   const watches = await Promise.all([
-    client.bus.watchEvent(migrationAdvanced, ({ payload, publishedAt }) => tell(publishedAt, 'migration.advanced', payload, advancedLine(payload, nameOf))),
-    client.bus.watchEvent(migrationFinished, ({ payload, publishedAt }) => tell(publishedAt, 'migration.finished', payload, finishedLine(payload, nameOf))),
+    client.bus.watchEvent(migrationAdvanced, ({ payload, publishedAt }) =>
+      tell(publishedAt, 'migration.advanced', payload, advancedLine(payload, nameOf)),
+    ),
+    client.bus.watchEvent(migrationFinished, ({ payload, publishedAt }) =>
+      tell(publishedAt, 'migration.finished', payload, finishedLine(payload, nameOf)),
+    ),
   ]);
   output.note('Watching moves. Ctrl-C ends it.');
   await new Promise<void>((resolve) => {

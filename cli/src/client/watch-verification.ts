@@ -5,10 +5,9 @@ import { readFigures } from './simulator-admin.ts';
 const pollMs = 1_000;
 const timeoutMs = 2_000;
 
-export function watchVerification(o: {
-  adminUrl: string;
-  onVerification: (found: { bytesVerified: number; corrupt: number }) => void;
-}): { stop(): Promise<void> } {
+export function watchVerification(o: { adminUrl: string; onVerification: (found: { bytesVerified: number; corrupt: number }) => void }): {
+  stop(): Promise<void>;
+} {
   const ended = new AbortController();
   const polling = (async () => {
     while (!ended.signal.aborted) {

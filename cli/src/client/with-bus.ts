@@ -1,9 +1,10 @@
 /** A connection to the running system for the length of one command. */
+
+import { connect } from 'node:net';
 import { type Bus, connectBus } from '@couchestor/shared/bus/connect';
 import { BusError } from '@couchestor/shared/bus/errors';
 import type { RpcContract } from '@couchestor/shared/contracts/define';
 import { createLogger } from '@couchestor/shared/logger';
-import { connect } from 'node:net';
 import { CliError } from '../errors.ts';
 import { findRunningStack } from '../stack/find-running.ts';
 import type { StackFile } from '../stack/stack-file.ts';
@@ -37,7 +38,9 @@ export async function withBus<T>(o: { values: ClientValues; env: NodeJS.ProcessE
         try {
           return await bus.call(rpc, request, { timeoutMs });
         } catch (error) {
-          throw BusError.is(error, 'NO_ANSWER') ? new CliError('NO_ANSWER', { service: rpc.answeredBy, waitedMs: timeoutMs, natsUrl }) : error;
+          throw BusError.is(error, 'NO_ANSWER')
+            ? new CliError('NO_ANSWER', { service: rpc.answeredBy, waitedMs: timeoutMs, natsUrl })
+            : error;
         }
       },
     });

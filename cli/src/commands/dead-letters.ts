@@ -38,7 +38,17 @@ export const deadLetters = defineCommand(
   },
 );
 
-async function list({ client: { bus }, output, limit, json }: { client: Client; output: Output; limit: number; json: boolean }): Promise<number> {
+async function list({
+  client: { bus },
+  output,
+  limit,
+  json,
+}: {
+  client: Client;
+  output: Output;
+  limit: number;
+  json: boolean;
+}): Promise<number> {
   const [total, found] = await Promise.all([bus.deadLetters.count(), bus.deadLetters.list({ limit })]);
   if (json) {
     printJson(output, { total, deadLetters: found });
@@ -67,8 +77,19 @@ async function list({ client: { bus }, output, limit, json }: { client: Client; 
   return exitCodes.ok;
 }
 
-async function replay({ client: { bus }, output, target, json }: { client: Client; output: Output; target: string; json: boolean }): Promise<number> {
-  const sequences = target === 'all' ? (await bus.deadLetters.list({ limit: replayMax })).map(({ sequence }) => sequence) : [Number(target)];
+async function replay({
+  client: { bus },
+  output,
+  target,
+  json,
+}: {
+  client: Client;
+  output: Output;
+  target: string;
+  json: boolean;
+}): Promise<number> {
+  const sequences =
+    target === 'all' ? (await bus.deadLetters.list({ limit: replayMax })).map(({ sequence }) => sequence) : [Number(target)];
   const replayed: number[] = [];
   const failed: { sequence: number; error: string }[] = [];
   for (const sequence of sequences) {

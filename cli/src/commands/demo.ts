@@ -19,7 +19,11 @@ export const demo = defineCommand(
       'Runs the local stack on a compressed scenario, unattended: volumes move up and down, one that cannot says why, the migrator is killed in mid-move and recovers, and every byte is verified. Ends by itself within 90 seconds of work. Exit code 0: all of it was seen and nothing was lost.',
     options: defineOptions({
       ...stackOptions,
-      json: { flag: 'json', kind: 'boolean', description: 'Print the result as one JSON object, alone on standard output; progress goes to standard error.' },
+      json: {
+        flag: 'json',
+        kind: 'boolean',
+        description: 'Print the result as one JSON object, alone on standard output; progress goes to standard error.',
+      },
     }),
     positionalsMax: 0,
   },

@@ -20,7 +20,9 @@ export const explain = defineCommand(
     if (volume === undefined) {
       throw usageError('which volume? couchestor explain <volume>');
     }
-    const answer = await withBus({ values, env }, async (client) => client.ask(explainVolume, { volume: await findVolumeId(client, volume) }));
+    const answer = await withBus({ values, env }, async (client) =>
+      client.ask(explainVolume, { volume: await findVolumeId(client, volume) }),
+    );
     if (values.json) {
       printJson(output, answer);
     } else {

@@ -9,11 +9,18 @@ import { watchMoves } from '../client/watch-moves.ts';
 import { type Client, withBus } from '../client/with-bus.ts';
 import { defineCommand, type Invocation } from '../command.ts';
 import { exitCodes, unknownSubcommand, usageError } from '../errors.ts';
-import { movesTable, moveStory } from '../view/moves.ts';
+import { moveStory, movesTable } from '../view/moves.ts';
 
 const options = defineOptions({
   ...clientOptions,
-  finishedLimit: { flag: 'limit', kind: 'integer', default: 20, min: 0, max: 1_000, description: 'list: the newest finished moves to show.' },
+  finishedLimit: {
+    flag: 'limit',
+    kind: 'integer',
+    default: 20,
+    min: 0,
+    max: 1_000,
+    description: 'list: the newest finished moves to show.',
+  },
 });
 
 type Values = Parameters<Parameters<typeof defineCommand<typeof options>>[1]>[0]['values'];

@@ -32,7 +32,11 @@ export const policies = defineCommand(
       [
         { title: 'POLICY', value: ({ name }) => name, shrinkTo: 10 },
         { title: 'PHASE', value: ({ phase, dryRun }) => (dryRun ? `${phase} (dry run)` : phase), style: ({ phase }) => phaseStyles(phase) },
-        { title: 'COLD≤ / WARM / HOT≥', value: ({ watermarks: w }) => (w === undefined ? '-' : [w.low, w.warm, w.high].map(formatCount).join(' / ')), align: 'right' },
+        {
+          title: 'COLD≤ / WARM / HOT≥',
+          value: ({ watermarks: w }) => (w === undefined ? '-' : [w.low, w.warm, w.high].map(formatCount).join(' / ')),
+          align: 'right',
+        },
         { title: 'WINDOW', value: ({ samplingWindow }) => samplingWindow ?? '-', align: 'right' },
         { title: 'VOLUMES', value: ({ watchedVolumes }) => formatCount(watchedVolumes), align: 'right' },
         { title: 'H/W/C', value: (p) => `${p.hotVolumes}/${p.warmVolumes}/${p.coldVolumes}`, align: 'right' },

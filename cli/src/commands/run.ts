@@ -17,12 +17,15 @@ export const run: Command = {
   async run({ argv, env, output }) {
     const [name = '', ...rest] = argv;
     if (name === '--help' || name === '-h') {
-      output.print(`Runs one service in this process.\n\nUSAGE:\n  couchestor run <service> [options]\n\nSERVICES:\n  ${names}\n\n\`couchestor run <service> --help\` lists its options.`);
+      output.print(
+        `Runs one service in this process.\n\nUSAGE:\n  couchestor run <service> [options]\n\nSERVICES:\n  ${names}\n\n\`couchestor run <service> --help\` lists its options.`,
+      );
       return exitCodes.ok;
     }
     if (!isService(name)) {
       const meant = didYouMean(name, Object.keys(services));
-      const problem = name === '' ? 'which service is to run?' : `there is no service "${name}"${meant === undefined ? '' : `; did you mean ${meant}?`}`;
+      const problem =
+        name === '' ? 'which service is to run?' : `there is no service "${name}"${meant === undefined ? '' : `; did you mean ${meant}?`}`;
       throw usageError(`${problem}\nServices: ${names}`);
     }
     return runServices({ name, services: [await services[name]()], argv: rest, env });

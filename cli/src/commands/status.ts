@@ -1,7 +1,8 @@
 /** `couchestor status`: does it run, what does it hold, what needs a person. Exit code 1 where a service is not well. */
+
+import { gatherStatus } from '../client/gather-status.ts';
 import { clientOptions } from '../client/options.ts';
 import { printJson } from '../client/print-json.ts';
-import { gatherStatus } from '../client/gather-status.ts';
 import { withBus } from '../client/with-bus.ts';
 import { defineCommand } from '../command.ts';
 import { exitCodes } from '../errors.ts';

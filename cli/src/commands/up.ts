@@ -18,8 +18,18 @@ export const up = defineCommand(
     options: defineOptions({
       ...stackOptions,
       fresh: { flag: 'fresh', kind: 'boolean', description: 'Forget what former runs have left: volumes, policies, history.' },
-      scenario: { flag: 'scenario', kind: 'path', optional: true, description: 'The cluster and its workload. Absent: deploy/local/start.yaml.' },
-      policies: { flag: 'policies', kind: 'path', optional: true, description: 'Folder of policies to begin with, where there are none yet. Absent: deploy/local/policies.' },
+      scenario: {
+        flag: 'scenario',
+        kind: 'path',
+        optional: true,
+        description: 'The cluster and its workload. Absent: deploy/local/start.yaml.',
+      },
+      policies: {
+        flag: 'policies',
+        kind: 'path',
+        optional: true,
+        description: 'Folder of policies to begin with, where there are none yet. Absent: deploy/local/policies.',
+      },
     }),
     positionalsMax: 0,
   },

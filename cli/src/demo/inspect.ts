@@ -12,10 +12,17 @@ const verifyTimeoutMs = 60_000;
 export type ReplicaCounts = ReadonlyMap<string, number>;
 
 export function replicaCounts(mayastorUrl: string): Promise<ReplicaCounts> {
-  return withMayastor(mayastorUrl, async (mayastor) => new Map((await mayastor.listVolumes()).map(({ spec }) => [spec.uuid, spec.num_replicas])));
+  return withMayastor(
+    mayastorUrl,
+    async (mayastor) => new Map((await mayastor.listVolumes()).map(({ spec }) => [spec.uuid, spec.num_replicas])),
+  );
 }
 
-export async function inspect(o: { mayastorUrl: string; adminUrl: string; atStart: ReplicaCounts }): Promise<Findings & { readonly faults: readonly string[] }> {
+export async function inspect(o: {
+  mayastorUrl: string;
+  adminUrl: string;
+  atStart: ReplicaCounts;
+}): Promise<Findings & { readonly faults: readonly string[] }> {
   const [verification, leftovers] = await Promise.all([
     verifyAllBytes({ adminUrl: o.adminUrl, timeoutMs: verifyTimeoutMs }),
     withMayastor(o.mayastorUrl, async (mayastor) => {
@@ -29,7 +36,9 @@ export async function inspect(o: { mayastorUrl: string; adminUrl: string; atStar
 
 export function changedCounts(volumes: readonly Pick<Volume, 'spec'>[], atStart: ReplicaCounts): string[] {
   const now = new Map(volumes.map(({ spec }) => [spec.uuid, spec.num_replicas]));
-  return [...atStart].flatMap(([id, count]) => (now.get(id) === count ? [] : [`volume ${id} has num_replicas ${now.get(id) ?? 'no more'}, and began with ${count}`]));
+  return [...atStart].flatMap(([id, count]) =>
+    now.get(id) === count ? [] : [`volume ${id} has num_replicas ${now.get(id) ?? 'no more'}, and began with ${count}`],
+  );
 }
 
 async function withMayastor<T>(url: string, use: (mayastor: MayastorClient) => Promise<T>): Promise<T> {

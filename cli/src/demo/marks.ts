@@ -13,7 +13,9 @@ export function leftoverMarks(o: { pools: readonly Pool[]; nodes: readonly Node[
     ...(Object.values(spec?.cordonDrain?.cordoned ?? {}).some((flag) => flag === true) ? [`pool ${id} is still cordoned`] : []),
   ]);
   const onNodes = o.nodes.flatMap(({ id, spec }) =>
-    (spec?.cordondrainstate?.cordonedstate?.cordonlabels ?? []).filter((label) => nodeMark.test(label)).map((label) => `node ${id} is still cordoned by ${label}`),
+    (spec?.cordondrainstate?.cordonedstate?.cordonlabels ?? [])
+      .filter((label) => nodeMark.test(label))
+      .map((label) => `node ${id} is still cordoned by ${label}`),
   );
   return [...onPools, ...onNodes];
 }

@@ -7,7 +7,12 @@ import { type Findings, verdictOf } from './verdict.ts';
 const first = '11111111-2222-4333-8444-555555555555';
 const second = '22222222-2222-4333-8444-555555555555';
 
-function move(volumeId: string, from: Tier | 'mixed', to: Tier, o: { outcome?: MoveOutcome; moveId?: string; message?: string } = {}): FinishedMove {
+function move(
+  volumeId: string,
+  from: Tier | 'mixed',
+  to: Tier,
+  o: { outcome?: MoveOutcome; moveId?: string; message?: string } = {},
+): FinishedMove {
   return {
     moveId: o.moveId ?? `${volumeId} ${from} ${to}`,
     volumeId,
@@ -26,7 +31,12 @@ function tell(...moves: FinishedMove[]): Story {
 }
 
 const complete: Story = {
-  ...tell(move(first, 'cold', 'hot', { moveId: 'killed' }), move(second, 'hot', 'warm'), move(second, 'warm', 'cold'), move('third', 'cold', 'hot', { outcome: 'refused', message: 'no free node' })),
+  ...tell(
+    move(first, 'cold', 'hot', { moveId: 'killed' }),
+    move(second, 'hot', 'warm'),
+    move(second, 'warm', 'cold'),
+    move('third', 'cold', 'hot', { outcome: 'refused', message: 'no free node' }),
+  ),
   interrupted: { moveId: 'killed', volumeId: first },
 };
 const clean: Findings = { bytesVerified: 4096, corrupt: 0, underReplicatedMs: 0, leftovers: [] };
@@ -53,7 +63,9 @@ describe('the demonstration', () => {
 
   it('names each thing that did not happen', () => {
     expect(problems(emptyStory)).toHaveLength(goalsOf(emptyStory).length);
-    expect(problems({ ...complete, interrupted: undefined })).toEqual(['did not happen in time: a move whose migrator was killed in its middle ends well']);
+    expect(problems({ ...complete, interrupted: undefined })).toEqual([
+      'did not happen in time: a move whose migrator was killed in its middle ends well',
+    ]);
     expect(problems({ ...complete, refusals: {} })).toEqual(['did not happen in time: a volume cannot move and says why']);
   });
 
@@ -65,7 +77,10 @@ describe('the demonstration', () => {
   });
 
   it('does not take a killed move that was rolled back for a recovered one', () => {
-    const story = { ...tell(move(first, 'cold', 'hot', { moveId: 'killed', outcome: 'failed' })), interrupted: { moveId: 'killed', volumeId: first } };
+    const story = {
+      ...tell(move(first, 'cold', 'hot', { moveId: 'killed', outcome: 'failed' })),
+      interrupted: { moveId: 'killed', volumeId: first },
+    };
     expect(goalsOf(story)[3]?.reached).toBe(false);
   });
 
@@ -83,7 +98,12 @@ describe('the demonstration', () => {
   });
 
   it('counts a move once, however often its end is told, and a repair neither up nor down', () => {
-    const again = tell(move(first, 'cold', 'hot'), move(first, 'cold', 'hot'), move(second, 'mixed', 'hot'), move('third', 'mixed', 'cold'));
+    const again = tell(
+      move(first, 'cold', 'hot'),
+      move(first, 'cold', 'hot'),
+      move(second, 'mixed', 'hot'),
+      move('third', 'mixed', 'cold'),
+    );
     expect([countPromoted(again), countDemoted(again)]).toEqual([1, 0]);
   });
 });

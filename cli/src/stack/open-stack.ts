@@ -1,7 +1,7 @@
 /** From a data folder to a running stack and back: the lock, what a killed supervisor left behind, and the files. */
 import { mkdir, rm } from 'node:fs/promises';
-import { endLeftovers } from './leftovers.ts';
 import type { Layout } from './layout.ts';
+import { endLeftovers } from './leftovers.ts';
 import { ensurePolicies } from './policies.ts';
 import { Stack, type StackInput } from './stack.ts';
 import { readStackFile } from './stack-file.ts';
@@ -41,7 +41,10 @@ export async function openStack(o: OpenStackInput): Promise<OpenStack> {
       await forget(layout);
     }
     const policies = await ensurePolicies({ from: o.policiesFrom, to: layout.policiesDir });
-    tell({ kind: 'progress', text: `policies ${policies === 'copied' ? 'copied to' : 'are in'} ${layout.policiesDir}; edit them while it runs` });
+    tell({
+      kind: 'progress',
+      text: `policies ${policies === 'copied' ? 'copied to' : 'are in'} ${layout.policiesDir}; edit them while it runs`,
+    });
     stack = await Stack.plan(o);
     o.signal.throwIfAborted();
     tell({ kind: 'progress', text: `starting; logs are in ${layout.logsDir}` });
@@ -55,6 +58,14 @@ export async function openStack(o: OpenStackInput): Promise<OpenStack> {
 
 /** Only what is ours: the folder may be one that a person uses for other things too. */
 async function forget(layout: Layout): Promise<void> {
-  const ours = [layout.policiesDir, layout.logsDir, layout.natsDir, layout.redisDir, layout.prometheusDir, layout.simulatorDir, layout.stackFile];
+  const ours = [
+    layout.policiesDir,
+    layout.logsDir,
+    layout.natsDir,
+    layout.redisDir,
+    layout.prometheusDir,
+    layout.simulatorDir,
+    layout.stackFile,
+  ];
   await Promise.all(ours.map((path) => rm(path, { recursive: true, force: true })));
 }

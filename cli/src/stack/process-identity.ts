@@ -23,7 +23,10 @@ function fromProc(pid: number): ProcessIdentity | undefined {
   try {
     const commandLine = readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0').join(' ').trim();
     // The second field, the name in parentheses, may hold spaces; the start time is the 22nd field, the 20th after the name.
-    const startedAt = readFileSync(`/proc/${pid}/stat`, 'utf8').replace(/^.*\) /s, '').split(' ')[19] ?? '';
+    const startedAt =
+      readFileSync(`/proc/${pid}/stat`, 'utf8')
+        .replace(/^.*\) /s, '')
+        .split(' ')[19] ?? '';
     return commandLine === '' ? undefined : { pid, startedAt, commandLine };
   } catch {
     return undefined;

@@ -23,7 +23,12 @@ export const scrapeIntervalMs = 1_000;
 const movesMax = ['--max-concurrent-migrations', '4'];
 
 /** Quick intervals, so that a person sees a decision within seconds. `--simulator` permits what no real control plane would be fresh enough for. */
-export function serviceOptions(o: { addresses: Addresses; policyDir: string; scenarioFile: string; simulatorDir: string }): Record<ServiceName, string[]> {
+export function serviceOptions(o: {
+  addresses: Addresses;
+  policyDir: string;
+  scenarioFile: string;
+  simulatorDir: string;
+}): Record<ServiceName, string[]> {
   const { addresses: at } = o;
   const toMayastor = ['--mayastor-url', at.mayastorUrl];
   const onBus = ['--nats-url', at.natsUrl];

@@ -14,7 +14,15 @@ import { identify } from './process-identity.ts';
 import { type Tell, tellChange } from './progress.ts';
 import { selfCommand } from './self-command.ts';
 import { makeServers } from './servers.ts';
-import { type Addresses, hostOf, type LocalAddresses, scrapeIntervalMs, type ServiceName, serviceNames, serviceOptions } from './service-specs.ts';
+import {
+  type Addresses,
+  hostOf,
+  type LocalAddresses,
+  type ServiceName,
+  scrapeIntervalMs,
+  serviceNames,
+  serviceOptions,
+} from './service-specs.ts';
 import { type StackFile, writeStackFile } from './stack-file.ts';
 import { type ProcessChange, SupervisedChild } from './supervised-child.ts';
 import type { SupervisedServer } from './supervised-server.ts';
@@ -108,7 +116,9 @@ export class Stack {
 
   async stop(): Promise<void> {
     this.#stopped = true;
-    await Promise.all(serviceNames.filter((name) => name !== 'mayastor-simulator').map((name) => this.#services.get(name)?.stop(serviceGraceMs)));
+    await Promise.all(
+      serviceNames.filter((name) => name !== 'mayastor-simulator').map((name) => this.#services.get(name)?.stop(serviceGraceMs)),
+    );
     await this.#services.get('mayastor-simulator')?.stop(simulatorGraceMs);
     await Promise.all(this.#servers.map((server) => server.stop(serverGraceMs)));
     await this.#writing;
@@ -122,7 +132,13 @@ export class Stack {
       const logFile = join(layout.logsDir, `${name}.log`);
       // One former log is kept: it tells why the last run ended.
       await rename(logFile, `${logFile}.1`).catch(() => undefined);
-      const spec = { name, path, args: [...args, 'run', name, ...options[name]], env: { ...env, COUCHESTOR_STOP_ON_STDIN_EOF: '1' }, logFile };
+      const spec = {
+        name,
+        path,
+        args: [...args, 'run', name, ...options[name]],
+        env: { ...env, COUCHESTOR_STOP_ON_STDIN_EOF: '1' },
+        logFile,
+      };
       const child = new SupervisedChild(spec, (change) => this.#onChange(name, change));
       this.#services.set(name, child);
       child.start();
@@ -173,7 +189,12 @@ export class Stack {
       }
       if (performance.now() > deadline) {
         const checks = health === undefined ? 'no answer' : JSON.stringify(health.checks);
-        throw new CliError('STACK_NOT_READY', { service: name, waitedMs: readyTimeoutMs, checks, log: join(this.#input.layout.logsDir, `${name}.log`) });
+        throw new CliError('STACK_NOT_READY', {
+          service: name,
+          waitedMs: readyTimeoutMs,
+          checks,
+          log: join(this.#input.layout.logsDir, `${name}.log`),
+        });
       }
       await sleep(readyPollMs, signal);
     }

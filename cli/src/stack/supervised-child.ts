@@ -5,7 +5,7 @@
  * standard input is a pipe that it never reads from: when the supervisor is killed the pipe closes, and the child stops by itself.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { openSync, closeSync } from 'node:fs';
+import { closeSync, openSync } from 'node:fs';
 import { restartDelayMs, wellAfterMs } from './back-off.ts';
 
 export interface ChildSpec {

@@ -1,7 +1,7 @@
 /** One supervisor per data folder: two would start two servers on the same files. */
 import { link, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { CliError } from '../errors.ts';
-import { identify, isRunning, processIdentitySchema, type ProcessIdentity } from './process-identity.ts';
+import { identify, isRunning, type ProcessIdentity, processIdentitySchema } from './process-identity.ts';
 
 /** Each round either ends or has met another supervisor that began at the same moment. */
 const roundsMax = 10;

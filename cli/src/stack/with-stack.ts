@@ -16,7 +16,10 @@ export interface WithStackInput extends Omit<OpenStackInput, 'tell'> {
 }
 
 /** @returns what `during` resolved with, and how long the start and the stop took */
-export async function withStack<T>(o: WithStackInput, during: (stack: Stack, startedMs: number) => Promise<T>): Promise<{ result: T; stopMs: number }> {
+export async function withStack<T>(
+  o: WithStackInput,
+  during: (stack: Stack, startedMs: number) => Promise<T>,
+): Promise<{ result: T; stopMs: number }> {
   const { feed } = o;
   const beganMs = performance.now();
   const { stack, close } = await openStack({ ...o, tell: (event) => feed.onStack(event) });

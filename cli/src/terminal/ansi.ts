@@ -8,7 +8,8 @@ const codes: Record<Style, number> = { bold: 1, dim: 2, red: 31, green: 32, yell
 export type Paint = (text: string, ...styles: Style[]) => string;
 
 export function painter(colours: boolean): Paint {
-  return (text, ...styles) => (colours && styles.length > 0 && text !== '' ? `\u001b[${styles.map((style) => codes[style]).join(';')}m${text}\u001b[0m` : text);
+  return (text, ...styles) =>
+    colours && styles.length > 0 && text !== '' ? `\u001b[${styles.map((style) => codes[style]).join(';')}m${text}\u001b[0m` : text;
 }
 
 // biome-ignore lint/suspicious/noControlCharactersInRegex: escape sequences begin with the escape character.

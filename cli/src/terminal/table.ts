@@ -16,9 +16,15 @@ export interface Column<Row> {
 const gap = '  ';
 
 /** @returns the table's lines, headings first. `columns` absent: nothing is cut, as for a pipe. */
-export function renderTable<Row>(rows: readonly Row[], columns: readonly Column<Row>[], o: { columns?: number | undefined; paint: Paint }): string[] {
+export function renderTable<Row>(
+  rows: readonly Row[],
+  columns: readonly Column<Row>[],
+  o: { columns?: number | undefined; paint: Paint },
+): string[] {
   const cells = rows.map((row) => columns.map((column) => oneLine(column.value(row))));
-  const natural = columns.map((column, index) => Math.max(column.widthMin ?? 0, textWidth(column.title), ...cells.map((line) => textWidth(line[index] ?? ''))));
+  const natural = columns.map((column, index) =>
+    Math.max(column.widthMin ?? 0, textWidth(column.title), ...cells.map((line) => textWidth(line[index] ?? ''))),
+  );
   const widths = o.columns === undefined ? natural : squeeze({ natural, columns, room: o.columns - gap.length * (columns.length - 1) });
   const line = (texts: readonly string[], styles: (index: number) => readonly Style[]): string =>
     texts

@@ -2,7 +2,16 @@
 import type { PolicyView } from '@couchestor/shared/contracts/brain';
 
 /** Conditions whose healthy state is True; any other condition names a problem and is healthy when False. */
-const goodWhenTrue: ReadonlySet<string> = new Set(['Ready', 'Valid', 'Accepted', 'Active', 'MetricsAvailable', 'MayastorReachable', 'PoolsResolved', 'Available']);
+const goodWhenTrue: ReadonlySet<string> = new Set([
+  'Ready',
+  'Valid',
+  'Accepted',
+  'Active',
+  'MetricsAvailable',
+  'MayastorReachable',
+  'PoolsResolved',
+  'Available',
+]);
 
 export function attention(policies: readonly PolicyView[]): { policy: string; text: string }[] {
   return policies.flatMap(({ name, conditions }) =>

@@ -16,5 +16,7 @@ export function advancedLine(event: Advanced, nameOf: NameOf): string {
 export function finishedLine(move: FinishedMove, nameOf: NameOf): string {
   const tookMs = Math.max(0, Date.parse(move.finishedAt) - Date.parse(move.startedAt));
   const head = `${nameOf(move.volumeId)}: ${move.from} → ${move.to} ${move.result.outcome}`;
-  return oneLine(move.result.outcome === 'success' ? `${head} in ${formatDuration(tookMs)}. ${move.result.message}` : `${head}. ${move.result.message}`);
+  return oneLine(
+    move.result.outcome === 'success' ? `${head} in ${formatDuration(tookMs)}. ${move.result.message}` : `${head}. ${move.result.message}`,
+  );
 }

@@ -13,7 +13,10 @@ export type Explanation = z.infer<typeof explainVolume.response>;
 const labelWidth = 13;
 const historyShown = 10;
 
-export function explanation({ volume, ledger, facts }: Explanation, o: { paint: Paint; columns: number | undefined; now: number }): string[] {
+export function explanation(
+  { volume, ledger, facts }: Explanation,
+  o: { paint: Paint; columns: number | undefined; now: number },
+): string[] {
   const { paint } = o;
   const { decision } = volume;
   const field = (label: string, text: string): string => `${paint(label.padEnd(labelWidth), 'dim')}${text}`;
@@ -22,14 +25,24 @@ export function explanation({ volume, ledger, facts }: Explanation, o: { paint: 
   const lines = [
     `${paint(volume.name, 'bold')}  ${paint(volume.volumeId, 'dim')}`,
     '',
-    field('decision', decision === undefined ? '-' : `${paint(decision.verb, ...verbStyles(decision.verb))}${decision.to === undefined ? '' : ` to ${decision.to}`}  (rule ${decision.rule})`),
+    field(
+      'decision',
+      decision === undefined
+        ? '-'
+        : `${paint(decision.verb, ...verbStyles(decision.verb))}${decision.to === undefined ? '' : ` to ${decision.to}`}  (rule ${decision.rule})`,
+    ),
     field('because', why),
     ...whyMore.map((line) => field('', line)),
     field('iops', `${iopsText(volume)}${measured(volume)}`),
     field('watermarks', decision?.watermarks === undefined ? '-' : watermarks(decision.watermarks)),
     field('tier', paint(placementText(volume), ...tierStyles(placementText(volume)))),
-    field('volume', `${formatBytes(volume.sizeBytes)}, ${volume.numReplicas} ${volume.numReplicas === 1 ? 'replica' : 'replicas'}, ${volume.status}${volume.published ? '' : ', not published'}`),
-    ...volume.pools.map((replica, index) => field(index === 0 ? 'replicas' : '', `${replica.pool} on ${replica.node}: ${replica.tier}, ${replica.state}`)),
+    field(
+      'volume',
+      `${formatBytes(volume.sizeBytes)}, ${volume.numReplicas} ${volume.numReplicas === 1 ? 'replica' : 'replicas'}, ${volume.status}${volume.published ? '' : ', not published'}`,
+    ),
+    ...volume.pools.map((replica, index) =>
+      field(index === 0 ? 'replicas' : '', `${replica.pool} on ${replica.node}: ${replica.tier}, ${replica.state}`),
+    ),
     field('policy', decision?.policy ?? '-'),
   ];
   if (volume.pending !== undefined) {
@@ -51,14 +64,21 @@ export function explanation({ volume, ledger, facts }: Explanation, o: { paint: 
   return lines;
 }
 
-function history(entries: NonNullable<Explanation['ledger']>['history'], o: { paint: Paint; columns: number | undefined; now: number }): string[] {
+function history(
+  entries: NonNullable<Explanation['ledger']>['history'],
+  o: { paint: Paint; columns: number | undefined; now: number },
+): string[] {
   return renderTable(
     entries,
     [
       { title: 'FINISHED', value: ({ finishedAt }) => ago(finishedAt, o.now) },
       { title: 'MOVE', value: ({ from, to }) => `${from} → ${to}` },
       { title: 'OUTCOME', value: ({ result }) => result.outcome, style: ({ result }) => outcomeStyles(result.outcome) },
-      { title: 'TOOK', value: ({ startedAt, finishedAt }) => formatDuration(Date.parse(finishedAt) - Date.parse(startedAt)), align: 'right' },
+      {
+        title: 'TOOK',
+        value: ({ startedAt, finishedAt }) => formatDuration(Date.parse(finishedAt) - Date.parse(startedAt)),
+        align: 'right',
+      },
       { title: 'MESSAGE', value: ({ result }) => result.message, shrinkTo: 20 },
     ],
     o,

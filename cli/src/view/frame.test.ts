@@ -89,7 +89,11 @@ describe('the live view', () => {
     [200, 60],
     [80, 14],
   ])('stays within %d columns and %d rows, whatever there is to show', (columns, rows) => {
-    const many = { ...busyState(), volumes: Array.from({ length: 40 }, (_, index) => volume({ name: `a-rather-long-volume-name-${index}` })), open: Array.from({ length: 9 }, () => move) };
+    const many = {
+      ...busyState(),
+      volumes: Array.from({ length: 40 }, (_, index) => volume({ name: `a-rather-long-volume-name-${index}` })),
+      open: Array.from({ length: 9 }, () => move),
+    };
     for (const state of [busyState(), many, emptyLiveState({ startedAt: new Date(0), dataDir: '/data' })]) {
       const lines = draw(state, columns, rows);
       expect(lines.length).toBeLessThanOrEqual(rows);
@@ -105,7 +109,11 @@ describe('the live view', () => {
   });
 
   it('shows a refused move as such, not as a full bar', () => {
-    const refused: MoveView = { ...move, finishedAt: '2025-01-01T00:03:12Z', result: { outcome: 'refused', code: 'X', message: 'no free node', replicasMoved: 0, bytesMoved: 0 } };
+    const refused: MoveView = {
+      ...move,
+      finishedAt: '2025-01-01T00:03:12Z',
+      result: { outcome: 'refused', code: 'X', message: 'no free node', replicasMoved: 0, bytesMoved: 0 },
+    };
     const line = draw({ ...busyState(), open: [], finished: [refused] }, 100, 30).find((text) => text.includes('no free node'));
     expect(line).toMatch(/cold → hot +refused +1s no free node/);
     expect(line).not.toContain('█');
@@ -127,7 +135,11 @@ describe('the live view', () => {
   it('puts a zero, an idle volume and a missing measurement apart', () => {
     const shown = (sample: NonNullable<VolumeView['decision']>['sample']): string => {
       const base = volume();
-      return draw({ ...busyState(), volumes: [{ ...base, decision: { ...(base.decision as NonNullable<VolumeView['decision']>), sample } }] }, 120, 30).join('\n');
+      return draw(
+        { ...busyState(), volumes: [{ ...base, decision: { ...(base.decision as NonNullable<VolumeView['decision']>), sample } }] },
+        120,
+        30,
+      ).join('\n');
     };
     expect(shown({ status: 'measured', volumeId, readIops: 0, writeIops: 0, iops: 0, coverage: 1 })).toMatch(/64.0 MiB +0 +cold/);
     expect(shown({ status: 'idle', volumeId })).toMatch(/64.0 MiB +idle +cold/);

@@ -25,7 +25,11 @@ const fixedRows = 2 + 3 * 2 + 1 + 1;
 const barColumns = 16;
 /** Below this the sizes make room for the reasons. */
 const columnsForSizes = 100;
-const shortNames: Readonly<Record<string, string>> = { 'mayastor-simulator': 'simulator', 'metrics-watcher': 'watcher', 'policy-brain': 'brain' };
+const shortNames: Readonly<Record<string, string>> = {
+  'mayastor-simulator': 'simulator',
+  'metrics-watcher': 'watcher',
+  'policy-brain': 'brain',
+};
 
 export function renderFrame(state: LiveState, o: { size: FrameSize; paint: Paint; now: number }): string[] {
   const look: Look = { paint: o.paint, columns: o.size.columns, now: o.now };
@@ -90,11 +94,18 @@ function volumeLines({ volumes }: LiveState, rows: number, { paint, columns }: L
     shown,
     [
       { title: 'NAME', value: ({ name }) => name, shrinkTo: 10 },
-      ...(columns < columnsForSizes ? [] : [{ title: 'SIZE', value: ({ sizeBytes }: VolumeView) => formatBytes(sizeBytes), align: 'right' as const }]),
+      ...(columns < columnsForSizes
+        ? []
+        : [{ title: 'SIZE', value: ({ sizeBytes }: VolumeView) => formatBytes(sizeBytes), align: 'right' as const }]),
       { title: 'IOPS', value: iopsText, align: 'right', widthMin: 6 },
       { title: 'TIER', value: placementText, widthMin: 5, style: (volume) => tierStyles(placementText(volume)) },
       { title: 'POOLS', value: poolsText, shrinkTo: 12 },
-      { title: 'DECISION', value: decisionText, style: ({ decision, pending }) => (pending ? ['green'] : verbStyles(decision?.verb)), shrinkTo: 16 },
+      {
+        title: 'DECISION',
+        value: decisionText,
+        style: ({ decision, pending }) => (pending ? ['green'] : verbStyles(decision?.verb)),
+        shrinkTo: 16,
+      },
     ],
     { columns: columns - 2, paint },
   ).map((line) => `  ${line}`);
@@ -134,8 +145,12 @@ function eventLines({ events }: LiveState, rows: number, { paint, columns }: Loo
 
 function totalsLine({ totals, verification }: LiveState, { paint, columns }: Look): string {
   const corrupt = verification?.corrupt ?? 0;
-  const verified = verification === undefined ? '' : `  bytes verified ${formatBytes(verification.bytesVerified)}  corrupt ${formatCount(corrupt)}`;
-  const text = truncate(`moved ${formatCount(totals.moved)}  refused ${formatCount(totals.refused)}  failed ${formatCount(totals.failed)}${verified}`, columns);
+  const verified =
+    verification === undefined ? '' : `  bytes verified ${formatBytes(verification.bytesVerified)}  corrupt ${formatCount(corrupt)}`;
+  const text = truncate(
+    `moved ${formatCount(totals.moved)}  refused ${formatCount(totals.refused)}  failed ${formatCount(totals.failed)}${verified}`,
+    columns,
+  );
   return paint(text, corrupt > 0 ? 'red' : 'bold');
 }
 

@@ -32,7 +32,10 @@ export function movesTable(
   );
 }
 
-export function moveStory(answer: { move: MoveView; story: readonly StoryLine[] }, o: { paint: Paint; columns: number | undefined }): string[] {
+export function moveStory(
+  answer: { move: MoveView; story: readonly StoryLine[] },
+  o: { paint: Paint; columns: number | undefined },
+): string[] {
   const { move, story } = answer;
   const { paint } = o;
   const indent = ' '.repeat(26);

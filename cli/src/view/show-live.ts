@@ -7,7 +7,10 @@ import type { LiveFeed } from './live-feed.ts';
 const drawMs = 500;
 
 export function showLive(o: { terminal: Terminal; feed: LiveFeed; paint: Paint }): { close(): void } {
-  const screen = new Screen({ terminal: o.terminal, render: (size) => renderFrame(o.feed.state, { size, paint: o.paint, now: Date.now() }) });
+  const screen = new Screen({
+    terminal: o.terminal,
+    render: (size) => renderFrame(o.feed.state, { size, paint: o.paint, now: Date.now() }),
+  });
   screen.open();
   const timer = setInterval(() => screen.draw(), drawMs);
   return {

@@ -20,7 +20,14 @@ export function statusPage(status: SystemStatus, o: { paint: Paint; columns: num
       [
         { title: 'SERVICE', value: ({ name }) => name },
         { title: 'STATE', value: ({ state }) => state, style: ({ state }) => stateStyles(state) },
-        { title: 'CHECKS', value: ({ checks }) => Object.entries(checks).map(([name, found]) => `${name}: ${found}`).join(', '), shrinkTo: 10 },
+        {
+          title: 'CHECKS',
+          value: ({ checks }) =>
+            Object.entries(checks)
+              .map(([name, found]) => `${name}: ${found}`)
+              .join(', '),
+          shrinkTo: 10,
+        },
       ],
       o,
     ),

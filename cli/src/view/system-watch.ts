@@ -76,6 +76,8 @@ async function poll(o: { bus: Bus; watcher: SystemWatcher; signal: AbortSignal }
 }
 
 function whyStale(answers: Readonly<Record<string, PromiseSettledResult<unknown>>>): string | undefined {
-  const failed = Object.entries(answers).flatMap(([name, answer]) => (answer.status === 'rejected' ? [`${name}: ${describeError(answer.reason)}`] : []));
+  const failed = Object.entries(answers).flatMap(([name, answer]) =>
+    answer.status === 'rejected' ? [`${name}: ${describeError(answer.reason)}`] : [],
+  );
   return failed.length === 0 ? undefined : failed.join('; ');
 }

@@ -20,7 +20,16 @@ function move(step: MoveStep, o: Partial<MoveView> = {}): MoveView {
 
 describe('the progress of a move', () => {
   it('never runs backwards on the way forward, and is not full before the end', () => {
-    const forward: MoveStep[] = ['analyze', 'gate-grow', 'scale-up', 'ungate-grow', 'wait-sync', 'gate-shrink', 'scale-down', 'ungate-shrink'];
+    const forward: MoveStep[] = [
+      'analyze',
+      'gate-grow',
+      'scale-up',
+      'ungate-grow',
+      'wait-sync',
+      'gate-shrink',
+      'scale-down',
+      'ungate-shrink',
+    ];
     const percents = [0, 1].flatMap((replicasMoved) => forward.map((step) => movePercent(move(step, { replicasMoved }))));
     expect(percents).toEqual([...percents].sort((a, b) => a - b));
     expect(Math.max(...percents)).toBeLessThan(100);

@@ -37,7 +37,14 @@ export class Engine {
   #storedAtMs = 0;
   #workedAtMs: number;
 
-  constructor(deps: { cluster: Cluster; loads: Record<string, Load>; dataPlane: DataPlane; store: ClusterStore; clock: SimulatorClock; logger: Logger }) {
+  constructor(deps: {
+    cluster: Cluster;
+    loads: Record<string, Load>;
+    dataPlane: DataPlane;
+    store: ClusterStore;
+    clock: SimulatorClock;
+    logger: Logger;
+  }) {
     this.cluster = deps.cluster;
     this.loads = deps.loads;
     this.#dataPlane = deps.dataPlane;

@@ -1,4 +1,9 @@
 import { runServices } from '@couchestor/shared/service';
 import { mayastorSimulator } from './service.ts';
 
-process.exitCode = await runServices({ name: 'mayastor-simulator', services: [mayastorSimulator], argv: process.argv.slice(2), env: process.env });
+process.exitCode = await runServices({
+  name: 'mayastor-simulator',
+  services: [mayastorSimulator],
+  argv: process.argv.slice(2),
+  env: process.env,
+});

@@ -17,7 +17,13 @@ export interface OpenSimulator {
   close(): void;
 }
 
-export function openSimulator(o: { scenario: Scenario; dataDir: string; clockMode: 'real' | 'manual'; startMs: number; logger: Logger }): OpenSimulator {
+export function openSimulator(o: {
+  scenario: Scenario;
+  dataDir: string;
+  clockMode: 'real' | 'manual';
+  startMs: number;
+  logger: Logger;
+}): OpenSimulator {
   const store = new ClusterStore(o.dataDir, o.scenario);
   store.claim();
   const dataPlane = new DataPlane(o.dataDir);

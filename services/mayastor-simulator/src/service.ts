@@ -15,7 +15,7 @@ const stopBudgetMs = 3_000;
 
 export const mayastorSimulator: ServiceDefinition<typeof simulatorOptions> = {
   name: 'mayastor-simulator',
-  summary: "Stands in for a Mayastor cluster: its REST API, its metrics exporter, volumes with real bytes, a workload, faults.",
+  summary: 'Stands in for a Mayastor cluster: its REST API, its metrics exporter, volumes with real bytes, a workload, faults.',
   options: simulatorOptions,
   usesBus: false,
   start,

@@ -8,10 +8,10 @@
 import { isNodeOnline, isPoolOnline, nodeCordonLabels, poolCordonedForReplicas, poolLabels } from '../mayastor/read.ts';
 import type { Pool } from '../mayastor/schema.ts';
 import type { World } from './world.ts';
-import { nodeById, nodeOfPool, placedReplicas } from './world.ts';
+import { nodeById, nodeOfPool, placedReplicas, poolById } from './world.ts';
 
 /** Why a pool cannot take the replica. The order is that of the checks: the first that applies is reported. */
-export type Obstacle = 'holds-replica' | 'pinned' | 'pool-offline' | 'cordoned' | 'node-offline' | 'node-excluded' | 'too-small' | 'full';
+export type Obstacle = 'holds-replica' | 'pinned' | 'pool-offline' | 'cordoned' | 'node-offline' | 'node-excluded' | 'unlike' | 'too-small' | 'full';
 
 export interface Demand {
   /** Bytes that the copy will take: what the source has allocated for a thin volume, the full size for a thick one. */
@@ -19,13 +19,17 @@ export interface Demand {
   readonly capacityWatermarkPercent: number;
 }
 
+/** Mayastor's own limits for a thin replica: what must be free, and by how much a pool may be over-committed. */
+const thinFreeMinBytes = 16 * 1024 * 1024;
+const thinCommitmentMax = 2.5;
+
 export function mayReceive(world: World, pool: Pool): boolean {
   const obstacle = placementObstacle(world, pool);
   return obstacle === undefined || obstacle === 'pool-offline' || obstacle === 'node-offline';
 }
 
 export function canReceive(world: World, pool: Pool, demand: Demand): Obstacle | undefined {
-  return placementObstacle(world, pool) ?? capacityObstacle(world, pool, demand);
+  return placementObstacle(world, pool) ?? likenessObstacle(world, pool) ?? capacityObstacle(world, pool, demand);
 }
 
 export function satisfiesPoolTopology(world: World, pool: Pool): boolean {
@@ -66,15 +70,36 @@ function placementObstacle(world: World, pool: Pool): Obstacle | undefined {
   return node === undefined || !isNodeOnline(node) ? 'node-offline' : undefined;
 }
 
+/** Filters of which we do not know enough to rely on them, but enough to stay away. */
+function likenessObstacle(world: World, pool: Pool): Obstacle | undefined {
+  const replicas = placedReplicas(world.volume);
+  const spreadKeys = Object.keys(world.volume.spec.topology?.node_topology?.labelled?.exclusion ?? {});
+  const nodeLabel = (node: string, key: string) => nodeById(world, node)?.spec?.labels?.[key];
+  const clashes = spreadKeys.some((key) => {
+    const value = nodeLabel(nodeOfPool(pool), key);
+    return value === undefined || replicas.some((replica) => nodeLabel(replica.node, key) === value);
+  });
+  if (clashes) {
+    return 'node-excluded';
+  }
+  const others = replicas.flatMap((replica) => poolById(world, replica.pool)?.state ?? []);
+  const alike = others.every(
+    ({ encrypted, clusterSize }) => (encrypted ?? false) === (pool.state?.encrypted ?? false) && (clusterSize ?? 0) === (pool.state?.clusterSize ?? 0),
+  );
+  return alike ? undefined : 'unlike';
+}
+
 function capacityObstacle(world: World, pool: Pool, demand: Demand): Obstacle | undefined {
-  const { capacity = 0, used = 0 } = pool.state ?? {};
-  if (capacity <= world.volume.spec.size) {
+  const { capacity = 0, used = 0, committed } = pool.state ?? {};
+  const { size, thin } = world.volume.spec;
+  if (capacity <= size) {
     return 'too-small';
   }
   const free = capacity - used;
-  const needed = world.volume.spec.thin
-    ? Math.min(demand.bytes + Math.ceil(world.volume.spec.size * 0.4), world.volume.spec.size)
-    : world.volume.spec.size;
+  const needed = thin ? Math.max(thinFreeMinBytes, Math.min(demand.bytes + Math.ceil(size * 0.4), size)) : size;
+  if (thin && (committed ?? 0) + size > capacity * thinCommitmentMax) {
+    return 'full';
+  }
   const limit = (capacity * demand.capacityWatermarkPercent) / 100;
   return free <= needed || used + demand.bytes > limit ? 'full' : undefined;
 }

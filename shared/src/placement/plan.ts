@@ -99,7 +99,7 @@ function unfitVolume(world: World, goal: Goal, capabilities: Capabilities): Refu
   const { num_replicas: wanted } = volume.spec;
   if (volume.state.status !== 'Online' || volume.state.target?.state !== 'Online' || ailing.length > 0 || replicas.length !== wanted || children !== wanted) {
     const words = `Volume ${volume.state.status}, ${replicas.length} replicas and ${children} children of ${wanted}, ${ailing.length} of them not Online`;
-    return refuse('NOT_HEALTHY', { words, cause: [volume.state.status, replicas.length, children, wanted, ...ailing.map(({ uuid }) => uuid)] });
+    return refuse('NOT_HEALTHY', { words, cause: [volume.state.status, `${replicas.length}/${children}/${wanted}`, ...ailing.map(({ uuid }) => uuid)] });
   }
   return undefined;
 }
@@ -121,7 +121,7 @@ function noDestination(world: World, goal: Goal, tierPools: readonly Pool[], dem
   if (among('full', 'too-small')) {
     return refuse('TIER_FULL', { words: `${demand.bytes} bytes are needed (${list.join(', ')})`, cause: [...list, goal.capacityWatermarkPercent] });
   }
-  if (among('pool-offline', 'node-offline', 'cordoned', 'node-excluded')) {
+  if (among('pool-offline', 'node-offline', 'cordoned', 'node-excluded', 'unlike')) {
     return refuse('TIER_UNAVAILABLE', { words: list.join(', '), cause: list });
   }
   return refuse('NO_FREE_NODE', { words: `Tier ${goal.to} has ${list.join(', ')}`, cause: [...list, ...placementFacts(world)] });

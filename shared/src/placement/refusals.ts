@@ -11,7 +11,7 @@ export const refusals = {
   PINNED: 'The volume was created with a pool topology that no pool of the tier satisfies, and Mayastor cannot change that afterwards. Recreate it from a StorageClass with poolHasTopologyKey instead of a tier’s value.',
   NO_FREE_NODE: 'Every node with a pool of the tier already holds a replica of the volume, and Mayastor puts one replica on a node. Add a node, or a pool of the tier on another node.',
   TIER_FULL: 'No pool of the tier has room for the volume below the capacity watermark. Add capacity, or raise capacityWatermarkPercent.',
-  TIER_UNAVAILABLE: 'The pools of the tier that could take the volume are offline, cordoned or excluded by node topology. Bring one back, or lift the cordon.',
+  TIER_UNAVAILABLE: 'The pools of the tier that could take the volume are offline, cordoned, excluded by node topology, or differ from the volume’s other pools in encryption or cluster size. Bring one back, lift the cordon, or add a pool like the others.',
   NO_BIAS: 'Mayastor could not be made to remove the old replica rather than another one. Put a gate label on every pool and create volumes with poolHasTopologyKey, or lift node cordons.',
   TIMEOUT_TOO_SHORT: 'At the measured rebuild rate the sync would outlast the timeout. Raise migrationTimeout.',
   EXTRA_REPLICA: 'An earlier move left one replica more than the volume had. Set num_replicas back; until then it is not moved again.',

@@ -231,7 +231,8 @@ export class DataPlane {
 
   /** The replicas that a write of the block must reach before it is acknowledged. */
   #writtenReplicas(cluster: Cluster, volume: Volume, block: number): string[] {
-    const takes = (child: Child) => child.state === 'Online' || (child.rebuild !== undefined && (block + 1) * blockBytes <= child.copiedBytes);
+    const takes = (child: Child) =>
+      child.state === 'Online' || (child.rebuild !== undefined && (block + 1) * blockBytes <= child.copiedBytes);
     return volume.nexus === undefined
       ? syncedReplicas(cluster, volume).map((replica) => replica.uuid)
       : volume.nexus.children.filter(takes).map((child) => child.replica);

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { mebibyte, scenarioWith, smallScenario, TestCluster } from './cluster.fixture.ts';
+import { mebibyte, scenarioWith, TestCluster } from './cluster.fixture.ts';
 import { cloneCluster, type Effect } from './cluster.ts';
 import { failOverVolume, faultReplica, setNodeOnline, setPoolOnline } from './mishaps.ts';
 
@@ -146,7 +146,11 @@ describe('self-healing', () => {
   it('rebuilds a replica after an I/O error', () => {
     const test = new TestCluster();
     faultReplica(test.cluster, { volume: test.volume().uuid, replica: test.replicaOn('hot-n2').uuid, forGood: false, nowMs: 0 });
-    expect(Object.values(test.shown().state.replica_topology).map((replica) => replica['child-status']).sort()).toEqual(['Faulted', 'Online']);
+    expect(
+      Object.values(test.shown().state.replica_topology)
+        .map((replica) => replica['child-status'])
+        .sort(),
+    ).toEqual(['Faulted', 'Online']);
     test.pass(20_000);
     expect(test.shown().state.status).toBe('Online');
   });
@@ -179,7 +183,9 @@ describe('a cluster', () => {
     original.setCount(3);
     original.pass(3_333);
     const stored = JSON.parse(JSON.stringify(original.cluster));
-    const copies = [cloneCluster(original.cluster), stored].map((cluster) => Object.assign(new TestCluster(scenario, 5), { cluster, nowMs: original.nowMs }));
+    const copies = [cloneCluster(original.cluster), stored].map((cluster) =>
+      Object.assign(new TestCluster(scenario, 5), { cluster, nowMs: original.nowMs }),
+    );
     const play = (test: TestCluster) => {
       test.setCount(2);
       test.pass(20_000);
@@ -202,6 +208,5 @@ describe('a cluster', () => {
     test.setCount(1);
     test.pass(7_000);
     expect(test.cluster.underReplicatedMs).toBe(7_000);
-    expect(smallScenario.volumes[0].replicas).toBe(2);
   });
 });

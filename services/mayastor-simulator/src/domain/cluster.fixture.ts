@@ -11,6 +11,14 @@ export const mebibyte = 1024 * 1024;
 
 export const gate = { couchestor: 'true' };
 
+export const smallVolume = {
+  name: 'data',
+  sizeBytes: '8MiB',
+  replicas: 2,
+  pools: ['hot-n1', 'hot-n2'],
+  topology: { presence: ['couchestor'] },
+} satisfies ScenarioInput['volumes'][number];
+
 export const smallScenario = {
   rebuildBytesPerSecond: mebibyte,
   nodes: ['n1', 'n2', 'n3', 'n4'].map((id) => ({ id })),
@@ -18,7 +26,7 @@ export const smallScenario = {
     ...['n1', 'n2', 'n3', 'n4'].map((node) => ({ id: `hot-${node}`, node, capacityBytes: '1GiB', labels: { ...gate, tier: 'hot' } })),
     ...['n3', 'n4'].map((node) => ({ id: `cold-${node}`, node, capacityBytes: '1GiB', labels: { ...gate, tier: 'cold' } })),
   ],
-  volumes: [{ name: 'data', sizeBytes: '8MiB', replicas: 2, pools: ['hot-n1', 'hot-n2'], topology: { presence: ['couchestor'] } }],
+  volumes: [smallVolume],
 } satisfies ScenarioInput;
 
 type VolumeInput = ScenarioInput['volumes'][number];
@@ -106,7 +114,11 @@ export class TestCluster {
 }
 
 export interface VolumeBody {
-  readonly spec: { readonly num_replicas: number; readonly operation?: { readonly operation: string }; readonly target?: { readonly node: string } };
+  readonly spec: {
+    readonly num_replicas: number;
+    readonly operation?: { readonly operation: string };
+    readonly target?: { readonly node: string };
+  };
   readonly state: {
     readonly status: string;
     readonly target?: {

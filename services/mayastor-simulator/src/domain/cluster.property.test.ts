@@ -1,16 +1,19 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { scenarioWith, smallScenario, TestCluster } from './cluster.fixture.ts';
+import { scenarioWith, smallScenario, smallVolume, TestCluster } from './cluster.fixture.ts';
 import { type Cluster, replicasOf, type Volume } from './cluster.ts';
 import { faultReplica, setNodeOnline, setPoolOnline } from './mishaps.ts';
 import { Refusal } from './refusal.ts';
 import { syncedReplicas } from './status.ts';
 
-const [data] = smallScenario.volumes;
 const scenario = scenarioWith({
   cacheLagMs: 500,
   faultedChildWaitMs: 20_000,
-  volumes: [data, { ...data, name: 'single', replicas: 1, pools: ['cold-n4'] }, { ...data, name: 'idle', published: false, pools: ['hot-n2', 'cold-n3'] }],
+  volumes: [
+    smallVolume,
+    { ...smallVolume, name: 'single', replicas: 1, pools: ['cold-n4'] },
+    { ...smallVolume, name: 'idle', published: false, pools: ['hot-n2', 'cold-n3'] },
+  ],
 });
 
 const names = fc.constantFrom('data', 'single', 'idle');
@@ -25,8 +28,16 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 3, arbitrary: grow },
   { weight: 3, arbitrary: shrink },
   { weight: 4, arbitrary: fc.integer({ min: 1, max: 15_000 }).map<Step>((ms) => (test) => test.pass(ms)) },
-  fc.tuple(nodes, fc.boolean()).map<Step>(([node, online]) => (test) => void setNodeOnline(test.cluster, { node, online, nowMs: test.nowMs })),
-  fc.tuple(pools, fc.boolean()).map<Step>(([pool, online]) => (test) => void setPoolOnline(test.cluster, { pool, online, nowMs: test.nowMs })),
+  fc.tuple(nodes, fc.boolean()).map<Step>(
+    ([node, online]) =>
+      (test) =>
+        void setNodeOnline(test.cluster, { node, online, nowMs: test.nowMs }),
+  ),
+  fc.tuple(pools, fc.boolean()).map<Step>(
+    ([pool, online]) =>
+      (test) =>
+        void setPoolOnline(test.cluster, { pool, online, nowMs: test.nowMs }),
+  ),
   fc.tuple(names, fc.nat(3), fc.boolean()).map<Step>(([name, index, forGood]) => (test) => {
     const volume = test.volume(name);
     const replica = volume.replicas[index];
@@ -104,15 +115,26 @@ describe('whatever happens', () => {
 
   it('the same seed and steps give the same cluster', () => {
     fc.assert(
-      fc.property(fc.nat(1_000_000), fc.array(fc.oneof(grow, shrink, fc.constant<Step>((test) => test.pass(3_000))), { maxLength: 12 }), (seed, steps) => {
-        const [one, other] = [new TestCluster(scenario, seed), new TestCluster(scenario, seed)];
-        for (const test of [one, other]) {
-          for (const act of steps) {
-            act(test);
+      fc.property(
+        fc.nat(1_000_000),
+        fc.array(
+          fc.oneof(
+            grow,
+            shrink,
+            fc.constant<Step>((test) => test.pass(3_000)),
+          ),
+          { maxLength: 12 },
+        ),
+        (seed, steps) => {
+          const [one, other] = [new TestCluster(scenario, seed), new TestCluster(scenario, seed)];
+          for (const test of [one, other]) {
+            for (const act of steps) {
+              act(test);
+            }
           }
-        }
-        expect(one.cluster).toEqual(other.cluster);
-      }),
+          expect(one.cluster).toEqual(other.cluster);
+        },
+      ),
       { numRuns: 30 },
     );
   });

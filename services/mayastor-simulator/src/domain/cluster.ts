@@ -206,7 +206,14 @@ export type Effect =
   | { readonly kind: 'replica-resized'; readonly replica: string; readonly sizeBytes: number }
   /** What the replica held is stale: it is emptied before the copy begins. */
   | { readonly kind: 'rebuild-started'; readonly volume: string; readonly replica: string; readonly source: string }
-  | { readonly kind: 'rebuild-copied'; readonly volume: string; readonly replica: string; readonly source: string; readonly fromByte: number; readonly toByte: number }
+  | {
+      readonly kind: 'rebuild-copied';
+      readonly volume: string;
+      readonly replica: string;
+      readonly source: string;
+      readonly fromByte: number;
+      readonly toByte: number;
+    }
   | { readonly kind: 'rebuild-ended'; readonly volume: string; readonly replica: string; readonly state: RebuildRecord['state'] }
   | { readonly kind: 'replica-deleted'; readonly replica: string }
   /** The true answer of a call that was answered `later`. */

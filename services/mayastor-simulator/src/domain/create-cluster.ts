@@ -12,7 +12,8 @@ export const volumeNameLabel = 'couchestor-name';
 /** @param seed overrules the scenario's, for runs over many seeds */
 export function createCluster(scenario: Scenario, seed: number = scenario.seed, nowMs = 0): { cluster: Cluster; effects: Effect[] } {
   const random = seededRandom(seed);
-  const { mayastorVersion, rebuildBytesPerSecond, rebuildsMax, cacheLagMs, operationMs, reconcileMs, faultedChildWaitMs, failoverMs } = scenario;
+  const { mayastorVersion, rebuildBytesPerSecond, rebuildsMax, cacheLagMs, operationMs, reconcileMs, faultedChildWaitMs, failoverMs } =
+    scenario;
   const cluster: Cluster = {
     settings: { mayastorVersion, rebuildBytesPerSecond, rebuildsMax, cacheLagMs, operationMs, reconcileMs, faultedChildWaitMs, failoverMs },
     quirks: {

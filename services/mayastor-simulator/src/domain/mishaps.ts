@@ -55,8 +55,17 @@ export function failOverVolume(cluster: Cluster, input: { volume: string; node: 
     throw new Refusal('NotPublished', 'VolumeNotPublished', `Volume '${volume.uuid}' has no target to move`);
   }
   const node = input.node ?? targetCandidate(cluster, volume);
-  if (node === undefined || cluster.nodes[node]?.online !== true || node === volume.nexus?.node || syncedReplicas(cluster, volume).length === 0) {
-    throw new Refusal('FailedPrecondition', 'NoTargetNode', `no other online node${node === undefined ? '' : ` (${node} is not one)`} can take the target`);
+  if (
+    node === undefined ||
+    cluster.nodes[node]?.online !== true ||
+    node === volume.nexus?.node ||
+    syncedReplicas(cluster, volume).length === 0
+  ) {
+    throw new Refusal(
+      'FailedPrecondition',
+      'NoTargetNode',
+      `no other online node${node === undefined ? '' : ` (${node} is not one)`} can take the target`,
+    );
   }
   return change(cluster, input.nowMs, (turn) => failOver(turn, volume, node));
 }

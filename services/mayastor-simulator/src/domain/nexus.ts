@@ -4,7 +4,17 @@
  * A write goes to every Online child and to the part of a rebuilding one that is copied already. A child that misses a write loses its
  * healthy mark at once, unless it is the last healthy one: then the nexus is faulted, nothing can be written, and nothing is missed.
  */
-import { type Child, type Cluster, childOf, type Nexus, type RebuildRecord, type Replica, replicasOf, type Turn, type Volume } from './cluster.ts';
+import {
+  type Child,
+  type Cluster,
+  childOf,
+  type Nexus,
+  type RebuildRecord,
+  type Replica,
+  replicasOf,
+  type Turn,
+  type Volume,
+} from './cluster.ts';
 import { nextUuid } from './random.ts';
 import { liveNexus, replicaReachable } from './status.ts';
 
@@ -13,7 +23,14 @@ const rebuildRecordsMax = 32;
 /** Makes a target on the node, of all replicas that can be reached. The caller has checked that a healthy one can. */
 export function createNexus(turn: Turn, volume: Volume, nodeId: string): Nexus {
   const { cluster } = turn;
-  const nexus: Nexus = { uuid: nextUuid(cluster.random), node: nodeId, children: [], incarnation: 0, createdAtMs: cluster.nowMs, failoverAtMs: undefined };
+  const nexus: Nexus = {
+    uuid: nextUuid(cluster.random),
+    node: nodeId,
+    children: [],
+    incarnation: 0,
+    createdAtMs: cluster.nowMs,
+    failoverAtMs: undefined,
+  };
   volume.nexus = nexus;
   const reachable = replicasOf(cluster, volume).filter((replica) => replicaReachable(cluster, replica));
   for (const replica of replicasOf(cluster, volume)) {
@@ -138,7 +155,15 @@ function endRebuild(turn: Turn, volume: Volume, child: Child, state: RebuildReco
   }
   const { source, startedAtMs } = child.rebuild;
   const bytesCopied = state === 'Completed' ? volume.sizeBytes : child.copiedBytes;
-  volume.rebuilds.push({ replica: child.replica, source, state, bytesTotal: volume.sizeBytes, bytesCopied, startedAtMs, endedAtMs: turn.cluster.nowMs });
+  volume.rebuilds.push({
+    replica: child.replica,
+    source,
+    state,
+    bytesTotal: volume.sizeBytes,
+    bytesCopied,
+    startedAtMs,
+    endedAtMs: turn.cluster.nowMs,
+  });
   volume.rebuilds = volume.rebuilds.slice(-rebuildRecordsMax);
   child.rebuild = undefined;
   turn.effects.push({ kind: 'rebuild-ended', volume: volume.uuid, replica: child.replica, state });
@@ -178,5 +203,12 @@ function faultNow(child: Child, reason: string | undefined, nowMs: number): void
 }
 
 function onlineChild(volume: Volume, replica: Replica): Child {
-  return { replica: replica.uuid, state: 'Online', reason: undefined, faultedAtMs: undefined, copiedBytes: volume.sizeBytes, rebuild: undefined };
+  return {
+    replica: replica.uuid,
+    state: 'Online',
+    reason: undefined,
+    faultedAtMs: undefined,
+    copiedBytes: volume.sizeBytes,
+    rebuild: undefined,
+  };
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { mebibyte, scenarioWith, smallScenario, TestCluster } from './cluster.fixture.ts';
+import { mebibyte, scenarioWith, smallScenario, smallVolume, TestCluster } from './cluster.fixture.ts';
 import { filtersFailed, type PlacementFilter, placementCase, placementFilters, rankPools } from './placement.ts';
 
 /** Each filter alone keeps hot-n3 from taking a replica: how. */
@@ -18,25 +18,27 @@ const obstacles: Record<PlacementFilter, () => TestCluster> = {
   },
   'pool usable': () => changed((test) => Object.assign(test.cluster.pools['hot-n3'] ?? {}, { online: false })),
   // Nothing is asked of the free space here, so that the pool fails by its capacity alone.
-  'pool large enough': () => changed((test) => Object.assign(test.volume(), { sizeBytes: 1024 * mebibyte, allocatedBytes: -1024 * mebibyte })),
+  'pool large enough': () =>
+    changed((test) => Object.assign(test.volume(), { sizeBytes: 1024 * mebibyte, allocatedBytes: -1024 * mebibyte })),
   'pool has space': () => new TestCluster(scenarioWith(fullPool)),
   'pool labels fit': () => new TestCluster(scenarioWith({}, { topology: { inclusion: { tier: 'cold' } } })),
-  'encryption equal': () => new TestCluster(scenarioWith({ pools: smallScenario.pools.map((pool) => ({ ...pool, encrypted: pool.id === 'hot-n3' })) })),
+  'encryption equal': () =>
+    new TestCluster(scenarioWith({ pools: smallScenario.pools.map((pool) => ({ ...pool, encrypted: pool.id === 'hot-n3' })) })),
   'cluster size equal': () =>
-    new TestCluster(scenarioWith({ pools: smallScenario.pools.map((pool) => ({ ...pool, clusterSizeBytes: pool.id === 'hot-n3' ? '32MiB' : '4MiB' })) })),
+    new TestCluster(
+      scenarioWith({ pools: smallScenario.pools.map((pool) => ({ ...pool, clusterSizeBytes: pool.id === 'hot-n3' ? '32MiB' : '4MiB' })) }),
+    ),
   'pool not cordoned for replicas': () => changed((test) => Object.assign(test.cluster.pools['hot-n3']?.cordon ?? {}, { replicas: true })),
   'apart from its affinity group': () => {
-    const [data] = smallScenario.volumes;
-    const other = { ...data, name: 'other', replicas: 1, pools: ['cold-n3'], affinityGroup: 'set' };
-    return new TestCluster(scenarioWith({ volumes: [{ ...data, affinityGroup: 'set' }, other] }));
+    const other = { ...smallVolume, name: 'other', replicas: 1, pools: ['cold-n3'], affinityGroup: 'set' };
+    return new TestCluster(scenarioWith({ volumes: [{ ...smallVolume, affinityGroup: 'set' }, other] }));
   },
 };
 
-const [dataVolume] = smallScenario.volumes;
 const fullPool = {
   volumes: [
     ...smallScenario.volumes,
-    { ...dataVolume, name: 'big', sizeBytes: '1015MiB', replicas: 1, pools: ['hot-n3'], thin: false, topology: {} },
+    { ...smallVolume, name: 'big', sizeBytes: '1015MiB', replicas: 1, pools: ['hot-n3'], thin: false, topology: {} },
   ],
 };
 
@@ -73,7 +75,9 @@ describe('placement', () => {
   it('asks a thick volume for its whole size', () => {
     const test = new TestCluster(scenarioWith({}, { thin: false }));
     const pool = test.cluster.pools['hot-n3'];
-    expect(pool && filtersFailed({ ...placementCase(test.cluster, test.volume(), pool), freeBytes: 8 * mebibyte })).toEqual(['pool has space']);
+    expect(pool && filtersFailed({ ...placementCase(test.cluster, test.volume(), pool), freeBytes: 8 * mebibyte })).toEqual([
+      'pool has space',
+    ]);
   });
 
   it('prefers the pool with more free space and fewer replicas', () => {

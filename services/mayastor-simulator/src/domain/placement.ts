@@ -25,7 +25,8 @@ export const placementFilters = {
   'node allowed': ({ volume, pool }) => volume.topology?.allowedNodes === undefined || volume.topology.allowedNodes.includes(pool.node),
   'node hosts no replica of the volume': ({ cluster, volume, pool }) =>
     replicasOf(cluster, volume).every((replica) => cluster.pools[replica.pool]?.node !== pool.node),
-  'node labels fit': ({ cluster, volume, pool }) => labelsSatisfy(cluster.nodes[pool.node]?.labels ?? {}, volume.topology?.nodeInclusion ?? {}),
+  'node labels fit': ({ cluster, volume, pool }) =>
+    labelsSatisfy(cluster.nodes[pool.node]?.labels ?? {}, volume.topology?.nodeInclusion ?? {}),
   'node spread keys differ': ({ cluster, volume, pool }) =>
     (volume.topology?.nodeSpread ?? []).every((key) => {
       const value = cluster.nodes[pool.node]?.labels[key];
@@ -43,7 +44,8 @@ export const placementFilters = {
   },
   'pool labels fit': ({ volume, pool }) => labelsSatisfy(pool.labels, volume.topology?.poolInclusion ?? {}),
   'encryption equal': ({ cluster, volume, pool }) => likeOtherPools(cluster, volume, (other) => other.encrypted === pool.encrypted),
-  'cluster size equal': ({ cluster, volume, pool }) => likeOtherPools(cluster, volume, (other) => other.clusterSizeBytes === pool.clusterSizeBytes),
+  'cluster size equal': ({ cluster, volume, pool }) =>
+    likeOtherPools(cluster, volume, (other) => other.clusterSizeBytes === pool.clusterSizeBytes),
   'pool not cordoned for replicas': ({ pool }) => !pool.cordon.replicas,
   'apart from its affinity group': ({ cluster, volume, pool }) =>
     volume.affinityGroup === undefined ||

@@ -1,5 +1,5 @@
 /** The control plane's own loop: fail-over, self-healing, garbage collection. It may place a replica on any eligible tier. */
-import { type Child, childOf, type Cluster, type Replica, replicasOf, type Turn, type Volume } from './cluster.ts';
+import { type Child, type Cluster, childOf, type Replica, replicasOf, type Turn, type Volume } from './cluster.ts';
 import { attachForRebuild, createNexus, destroyNexus, loseReplica, reviveChild } from './nexus.ts';
 import { pick } from './random.ts';
 import { Refusal } from './refusal.ts';
@@ -63,7 +63,9 @@ export function failOver(turn: Turn, volume: Volume, wantedNode?: string): void 
 
 /** A node for the target: online, best one that holds a healthy replica. */
 export function targetCandidate(cluster: Cluster, volume: Volume): string | undefined {
-  const online = Object.values(cluster.nodes).filter((node) => node.online && node.id !== volume.nexus?.node && !nodeCordoned(cluster, node.id));
+  const online = Object.values(cluster.nodes).filter(
+    (node) => node.online && node.id !== volume.nexus?.node && !nodeCordoned(cluster, node.id),
+  );
   const local = online.filter((node) => syncedReplicas(cluster, volume).some((replica) => cluster.pools[replica.pool]?.node === node.id));
   const choice = local.length > 0 ? local : online;
   return choice.length === 0 ? undefined : pick(cluster.random, choice).id;
@@ -115,7 +117,13 @@ function replaceReplica(turn: Turn, volume: Volume, replica: Replica): void {
 function hasWaitedLongEnough(cluster: Cluster, volume: Volume, child: Child, replica: Replica): boolean {
   const since = child.faultedAtMs;
   const owned = replica.volume === volume.uuid;
-  return owned && since !== undefined && !replica.healthy && cluster.nowMs - since >= cluster.settings.faultedChildWaitMs && !replicaReachable(cluster, replica);
+  return (
+    owned &&
+    since !== undefined &&
+    !replica.healthy &&
+    cluster.nowMs - since >= cluster.settings.faultedChildWaitMs &&
+    !replicaReachable(cluster, replica)
+  );
 }
 
 function tryToAdd(turn: Turn, volume: Volume): boolean {

@@ -48,7 +48,12 @@ export function notFound(what: string, id: string): Refusal {
 
 /** The kind that Mayastor gives with a status: for injected answers. */
 export function kindOfStatus(status: number): ErrorKind {
-  const preferred: Readonly<Record<number, ErrorKind>> = { 400: 'InvalidArgument', 409: 'Conflict', 412: 'FailedPrecondition', 503: 'Unavailable' };
+  const preferred: Readonly<Record<number, ErrorKind>> = {
+    400: 'InvalidArgument',
+    409: 'Conflict',
+    412: 'FailedPrecondition',
+    503: 'Unavailable',
+  };
   const found = Object.entries(statusOfKind).find(([, code]) => code === status);
   return preferred[status] ?? (found?.[0] as ErrorKind | undefined) ?? 'Internal';
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { scenarioWith, smallScenario, TestCluster } from './cluster.fixture.ts';
+import { scenarioWith, smallVolume, TestCluster } from './cluster.fixture.ts';
 import { type RemovalKey, rankRemovals, removalKeys, removalOrder } from './removal.ts';
 
 const seeds = Array.from({ length: 16 }, (_, seed) => seed);
@@ -12,7 +12,7 @@ const biases: Record<RemovalKey, (test: TestCluster) => void> = {
   'child state': (test) => setChild(test, { state: 'Degraded' }),
   'rebuild progress': (test) => setChild(test, { copiedBytes: 4096 }),
   'node topology': (test) => {
-    test.volume().topology = { ...test.volume().topology, allowedNodes: ['n1', 'n2'] } as never;
+    Object.assign(test.volume().topology ?? {}, { allowedNodes: ['n1', 'n2'] });
   },
   'pool topology': (test) => {
     delete test.cluster.pools['hot-n3']?.labels['couchestor'];
@@ -44,22 +44,24 @@ function setChild(test: TestCluster, change: object): void {
 }
 
 function threeReplicas(seed: number, version: '2.10' | '2.9' = '2.10'): TestCluster {
-  const [data] = smallScenario.volumes;
   const volumes = [
-    { ...data, replicas: 3, pools: ['hot-n1', 'hot-n2', 'hot-n3'] },
-    { ...data, name: 'other', replicas: 1, pools: ['hot-n3'] },
+    { ...smallVolume, replicas: 3, pools: ['hot-n1', 'hot-n2', 'hot-n3'] },
+    { ...smallVolume, name: 'other', replicas: 1, pools: ['hot-n3'] },
   ];
   return new TestCluster(scenarioWith({ volumes, mayastorVersion: version }), seed);
 }
 
 describe('removal', () => {
-  it.each((Object.keys(removalKeys) as RemovalKey[]).filter((key) => key !== 'cordoned pool'))('takes first the replica that "%s" points at', (key) => {
-    for (const seed of seeds) {
-      const test = threeReplicas(seed);
-      biases[key](test);
-      expect(rankRemovals(test.cluster, test.volume())[0]?.pool).toBe('hot-n3');
-    }
-  });
+  it.each((Object.keys(removalKeys) as RemovalKey[]).filter((key) => key !== 'cordoned pool'))(
+    'takes first the replica that "%s" points at',
+    (key) => {
+      for (const seed of seeds) {
+        const test = threeReplicas(seed);
+        biases[key](test);
+        expect(rankRemovals(test.cluster, test.volume())[0]?.pool).toBe('hot-n3');
+      }
+    },
+  );
 
   it('keeps the replica on the node of the target where nothing else differs, and leaves the rest to the seed', () => {
     const first = new Set<string>();
@@ -73,7 +75,8 @@ describe('removal', () => {
   });
 
   it('heeds a cordoned pool only by some seeds, and never in 2.9', () => {
-    const heeds = (version: '2.10' | '2.9') => new Set(seeds.map((seed) => removalOrder(threeReplicas(seed, version).cluster).includes('cordoned pool')));
+    const heeds = (version: '2.10' | '2.9') =>
+      new Set(seeds.map((seed) => removalOrder(threeReplicas(seed, version).cluster).includes('cordoned pool')));
     expect(heeds('2.10')).toEqual(new Set([true, false]));
     expect(heeds('2.9')).toEqual(new Set([false]));
   });
@@ -91,7 +94,9 @@ describe('removal', () => {
   });
 
   it('lets the seed decide whether node cordon or topology counts more', () => {
-    const before = seeds.map((seed) => removalOrder(threeReplicas(seed).cluster)).map((order) => order.indexOf('cordoned node') < order.indexOf('pool topology'));
+    const before = seeds
+      .map((seed) => removalOrder(threeReplicas(seed).cluster))
+      .map((order) => order.indexOf('cordoned node') < order.indexOf('pool topology'));
     expect(new Set(before)).toEqual(new Set([true, false]));
   });
 });

@@ -1,5 +1,5 @@
 /** Which replica goes when a volume shrinks: sort keys, the first of which that differs decides. */
-import { childOf, type Cluster, nodeOfReplica, type Replica, replicasOf, type Volume } from './cluster.ts';
+import { type Cluster, childOf, nodeOfReplica, type Replica, replicasOf, type Volume } from './cluster.ts';
 import { nextFraction } from './random.ts';
 import { labelsSatisfy, nodeCordoned, syncedReplicas } from './status.ts';
 
@@ -23,7 +23,9 @@ export const removalKeys = {
   'node topology': ({ cluster, volume, replica }) => {
     const node = nodeOfReplica(cluster, replica);
     const allowed = volume.topology?.allowedNodes;
-    const fits = labelsSatisfy(node?.labels ?? {}, volume.topology?.nodeInclusion ?? {}) && (allowed === undefined || allowed.includes(node?.id ?? ''));
+    const fits =
+      labelsSatisfy(node?.labels ?? {}, volume.topology?.nodeInclusion ?? {}) &&
+      (allowed === undefined || allowed.includes(node?.id ?? ''));
     return fits ? 1 : 0;
   },
   'pool topology': ({ cluster, volume, replica }) =>
@@ -65,7 +67,11 @@ export function removalOrder(cluster: Cluster): RemovalKey[] {
 export function rankRemovals(cluster: Cluster, volume: Volume): Replica[] {
   const order = removalOrder(cluster);
   return replicasOf(cluster, volume)
-    .map((replica) => ({ replica, keys: order.map((key) => removalKeys[key]({ cluster, volume, replica })), tie: nextFraction(cluster.random) }))
+    .map((replica) => ({
+      replica,
+      keys: order.map((key) => removalKeys[key]({ cluster, volume, replica })),
+      tie: nextFraction(cluster.random),
+    }))
     .sort((a, b) => compareKeys(a.keys, b.keys) || a.tie - b.tie)
     .map(({ replica }) => replica);
 }

@@ -46,7 +46,11 @@ const rows: Row[] = [
     when: 'a volume of an affinity group shrinks below two',
     cluster: () => new TestCluster(scenarioWith({}, { affinityGroup: 'set' })),
     count: 1,
-    answer: { status: 412, kind: 'FailedPrecondition', details: 'Cannot reduce the replica count of a volume of an affinity group below 2' },
+    answer: {
+      status: 412,
+      kind: 'FailedPrecondition',
+      details: 'Cannot reduce the replica count of a volume of an affinity group below 2',
+    },
   },
   {
     when: 'the node of the target is down',
@@ -136,7 +140,9 @@ describe('PUT replica_count', () => {
 
     test.pass(4_000);
     expect(test.shown().state).toMatchObject({ status: 'Online', target: { state: 'Online', rebuilds: 0 } });
-    expect(Object.values(test.shown().state.replica_topology).every((replica) => replica.healthy === true && !('rebuild-progress' in replica))).toBe(true);
+    expect(
+      Object.values(test.shown().state.replica_topology).every((replica) => replica.healthy === true && !('rebuild-progress' in replica)),
+    ).toBe(true);
   });
 
   it('removes the new replica when it shrinks before the rebuild ends', () => {

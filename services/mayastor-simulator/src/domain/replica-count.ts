@@ -48,11 +48,19 @@ function grow(turn: Turn, volume: Volume): void {
 
 function shrink(turn: Turn, volume: Volume, count: number): void {
   if (volume.affinityGroup !== undefined && count < 2) {
-    throw new Refusal('FailedPrecondition', 'RestrictedReplicaCount', 'Cannot reduce the replica count of a volume of an affinity group below 2');
+    throw new Refusal(
+      'FailedPrecondition',
+      'RestrictedReplicaCount',
+      'Cannot reduce the replica count of a volume of an affinity group below 2',
+    );
   }
   const replica = removalCandidate(turn.cluster, volume, count);
   if (replica === undefined) {
-    throw new Refusal('FailedPrecondition', 'ReplicaRemovalNoCandidates', `No suitable replica removal candidates found for Volume '${volume.uuid}'`);
+    throw new Refusal(
+      'FailedPrecondition',
+      'ReplicaRemovalNoCandidates',
+      `No suitable replica removal candidates found for Volume '${volume.uuid}'`,
+    );
   }
   removeReplica(turn, volume, replica);
 }

@@ -36,7 +36,10 @@ export const faultSchema = z
     after: z.int().min(0).default(0).describe('Matching calls that pass before the first is hit.'),
     times: z.int().min(1).default(1).describe('Calls that are hit before the fault is used up.'),
     probability: z.number().min(0).max(1).default(1),
-    answer: z.union([z.int().min(200).max(599), z.literal('timeout')]).optional().describe('Told at once instead of the truth. timeout: never answered.'),
+    answer: z
+      .union([z.int().min(200).max(599), z.literal('timeout')])
+      .optional()
+      .describe('Told at once instead of the truth. timeout: never answered.'),
     body: z.string().optional().describe('Raw body of the answer, for example HTML.'),
     applied: z.boolean().optional().describe('Whether the call has its effect. Default: only where no answer is given.'),
     delayMs: z.int().min(0).default(0).describe('How much later the call arrives and has its effect.'),

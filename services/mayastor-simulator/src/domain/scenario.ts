@@ -99,7 +99,9 @@ export const scenarioSchema = scenarioFields.superRefine((scenario, context) => 
   const nodes = new Set(scenario.nodes.map((node) => node.id));
   const nodeOfPool = new Map(scenario.pools.map((pool) => [pool.id, pool.node]));
   for (const kind of ['nodes', 'pools'] as const) {
-    duplicates(scenario[kind].map((item) => item.id)).forEach((index) => issue([kind, index, 'id'], 'is used twice: give it a name of its own'));
+    duplicates(scenario[kind].map((item) => item.id)).forEach((index) =>
+      issue([kind, index, 'id'], 'is used twice: give it a name of its own'),
+    );
   }
   duplicates(scenario.volumes.map((volume) => volume.name)).forEach((index) =>
     issue(['volumes', index, 'name'], 'is used twice: give it a name of its own'),

@@ -22,7 +22,12 @@ export function takeSnapshot({ cluster }: Turn, volume: Volume, uuid: string): S
     volume: volume.uuid,
     sizeBytes: volume.sizeBytes,
     createdAtMs: cluster.nowMs,
-    replicas: replicas.map((replica) => ({ uuid: nextUuid(cluster.random), replica: replica.uuid, pool: replica.pool, allocatedBytes: volume.allocatedBytes })),
+    replicas: replicas.map((replica) => ({
+      uuid: nextUuid(cluster.random),
+      replica: replica.uuid,
+      pool: replica.pool,
+      allocatedBytes: volume.allocatedBytes,
+    })),
   };
   cluster.snapshots[uuid] = snapshot;
   return snapshot;

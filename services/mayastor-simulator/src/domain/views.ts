@@ -1,8 +1,8 @@
 /** Mayastor's JSON. Specs are always the present ones; states may come from an earlier look at the nodes. */
 import {
   type Child,
-  childOf,
   type Cluster,
+  childOf,
   type Nexus,
   type Node,
   nodeOfReplica,
@@ -13,7 +13,16 @@ import {
   type Volume,
 } from './cluster.ts';
 import { uuidOfName } from './random.ts';
-import { allocatedBytesOf, liveNexus, nexusState, poolReachable, poolUsage, replicaReachable, replicaState, volumeStatus } from './status.ts';
+import {
+  allocatedBytesOf,
+  liveNexus,
+  nexusState,
+  poolReachable,
+  poolUsage,
+  replicaReachable,
+  replicaState,
+  volumeStatus,
+} from './status.ts';
 
 type Json = Record<string, unknown>;
 type Seen = Observed | undefined;
@@ -59,9 +68,15 @@ export function volumeSpec(cluster: Cluster, volume: Volume): Json {
     thin: volume.thin,
     num_snapshots: Object.values(cluster.snapshots).filter((snapshot) => snapshot.volume === volume.uuid).length,
     ...(Object.keys(volume.labels).length > 0 && { labels: volume.labels }),
-    ...(topology !== undefined && { topology: { node_topology: nodeTopology, pool_topology: labelled(topology.poolInclusion, topology.poolExclusion) } }),
+    ...(topology !== undefined && {
+      topology: { node_topology: nodeTopology, pool_topology: labelled(topology.poolInclusion, topology.poolExclusion) },
+    }),
     ...(volume.nexus !== undefined && {
-      target: { node: volume.nexus.node, protocol: 'nvmf', frontend_nodes: volume.frontendNodes.map((name) => ({ name, nqn: hostNqn(name) })) },
+      target: {
+        node: volume.nexus.node,
+        protocol: 'nvmf',
+        frontend_nodes: volume.frontendNodes.map((name) => ({ name, nqn: hostNqn(name) })),
+      },
     }),
     ...(volume.operation !== undefined && { operation: { operation: volume.operation.operation } }),
     ...(volume.affinityGroup !== undefined && { affinity_group: { id: volume.affinityGroup } }),
@@ -113,7 +128,12 @@ function replicaTopology(cluster: Cluster, volume: Volume, replica: Replica): Js
     ...(child !== undefined && { 'child-status': child.state }),
     ...(child?.reason !== undefined && { 'child-status-reason': child.reason }),
     ...(child?.rebuild !== undefined && { 'rebuild-progress': rebuildPercent(volume, child) }),
-    usage: { capacity: replica.sizeBytes, allocated: allocatedBytesOf(cluster, replica), allocated_snapshots: 0, allocated_all_snapshots: 0 },
+    usage: {
+      capacity: replica.sizeBytes,
+      allocated: allocatedBytesOf(cluster, replica),
+      allocated_snapshots: 0,
+      allocated_all_snapshots: 0,
+    },
     healthy: replica.healthy,
     encrypted: cluster.pools[replica.pool]?.encrypted ?? false,
   };
@@ -208,7 +228,11 @@ export function poolState(cluster: Cluster, pool: Pool): Json | undefined {
     used: usedBytes,
     committed: committedBytes,
     encrypted: pool.encrypted,
-    ...(cluster.settings.mayastorVersion === '2.10' && { clusterSize: pool.clusterSizeBytes, diskCapacity: pool.capacityBytes, maxExpandableSize: pool.capacityBytes }),
+    ...(cluster.settings.mayastorVersion === '2.10' && {
+      clusterSize: pool.clusterSizeBytes,
+      diskCapacity: pool.capacityBytes,
+      maxExpandableSize: pool.capacityBytes,
+    }),
   };
 }
 

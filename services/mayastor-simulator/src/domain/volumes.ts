@@ -9,7 +9,11 @@ import { blockBytes } from './scenario.ts';
 import { poolUsage, volumeStatus } from './status.ts';
 
 const labels = z.record(z.string(), z.string());
-const labelledSchema = z.object({ inclusion: labels.default({}), exclusion: labels.default({}), affinity_key: z.array(z.string()).optional() });
+const labelledSchema = z.object({
+  inclusion: labels.default({}),
+  exclusion: labels.default({}),
+  affinity_key: z.array(z.string()).optional(),
+});
 
 export const createVolumeSchema = z.object({
   policy: z.object({ self_heal: z.boolean() }),

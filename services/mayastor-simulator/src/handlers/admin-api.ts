@@ -70,7 +70,11 @@ export function createAdminApi(deps: AdminApiDeps): FastifyInstance {
 
   app.post<{ Params: IdParams }>('/volumes/:id/publish', async (request, reply) => {
     const { node } = parse(z.strictObject({ node: z.string().optional() }).default({}), request.body ?? {});
-    return rest(deps, reply, 'PUT', volumeOf(deps, request), { protocol: 'nvmf', publish_context: {}, ...(node !== undefined && { node }) });
+    return rest(deps, reply, 'PUT', volumeOf(deps, request), {
+      protocol: 'nvmf',
+      publish_context: {},
+      ...(node !== undefined && { node }),
+    });
   });
   app.post<{ Params: IdParams }>('/volumes/:id/unpublish', async (request, reply) => rest(deps, reply, 'DELETE', volumeOf(deps, request)));
   app.post<{ Params: IdParams }>('/volumes/:id/failover', async (request) => {
@@ -141,19 +145,36 @@ function volumeOf({ engine }: AdminApiDeps, request: FastifyRequest<{ Params: Id
 }
 
 /** The application attaches or detaches: the same call that the CSI driver makes. */
-async function rest({ engine }: AdminApiDeps, reply: FastifyReply, method: 'PUT' | 'DELETE', volume: Volume, body?: unknown): Promise<unknown> {
+async function rest(
+  { engine }: AdminApiDeps,
+  reply: FastifyReply,
+  method: 'PUT' | 'DELETE',
+  volume: Volume,
+  body?: unknown,
+): Promise<unknown> {
   const answer = await engine.call({ method, path: `/v0/volumes/${volume.uuid}/target`, body });
   if (answer === 'never') {
     throw new BadRequest('a fault swallowed the call: DELETE /faults first');
   }
   reply.code(answer.status);
-  return answer.status < 300 ? { volume: volume.uuid, node: volume.nexus?.node } : { error: (answer.body as { details?: string } | undefined)?.details };
+  return answer.status < 300
+    ? { volume: volume.uuid, node: volume.nexus?.node }
+    : { error: (answer.body as { details?: string } | undefined)?.details };
 }
 
 function figures({ engine, dataPlane }: AdminApiDeps) {
   const { reads, writes, bytesRead, bytesWritten } = dataPlane.totals;
   const { corruptReads, bytesRebuilt } = dataPlane;
-  return { operations: reads + writes, reads, writes, bytesRead, bytesWritten, bytesRebuilt, corruptReads, underReplicatedMs: engine.cluster.underReplicatedMs };
+  return {
+    operations: reads + writes,
+    reads,
+    writes,
+    bytesRead,
+    bytesWritten,
+    bytesRebuilt,
+    corruptReads,
+    underReplicatedMs: engine.cluster.underReplicatedMs,
+  };
 }
 
 function volumeStats({ engine, dataPlane }: AdminApiDeps): Record<string, unknown> {

@@ -69,7 +69,9 @@ function ioSamples(kind: string, labels: Labels, counters: IoCounters): Sample[]
 export function renderSamples(all: readonly Sample[]): string {
   const byName = new Map<string, string[]>();
   for (const [name, labels, value] of all) {
-    const pairs = Object.entries(labels).map(([key, text]) => `${key}="${text.replaceAll(/[\\"\n]/g, (c) => (c === '\n' ? '\\n' : `\\${c}`))}"`);
+    const pairs = Object.entries(labels).map(
+      ([key, text]) => `${key}="${text.replaceAll(/[\\"\n]/g, (c) => (c === '\n' ? '\\n' : `\\${c}`))}"`,
+    );
     const lines = byName.get(name) ?? [`# TYPE ${name} gauge`];
     lines.push(`${name}{${pairs.join(',')}} ${value}`);
     byName.set(name, lines);

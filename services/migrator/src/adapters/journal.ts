@@ -25,14 +25,14 @@ export class Journal {
     if (stored === undefined) {
       throw new MigratorError('MOVE_TAKEN', { moveId: record.request.moveId, step: record.step });
     }
-    if (record.step !== entry.value.step || record.syncPercent !== entry.value.syncPercent) {
-      await this.tellAdvanced(stored);
-    }
     return stored;
   }
 
-  async isCurrent(entry: BucketEntry<MoveRecord>): Promise<boolean> {
-    return (await this.open.get(entry.key))?.revision === entry.revision;
+  /** Throws MOVE_TAKEN where the record has moved on from the revision that the caller has read. */
+  async assertCurrent(entry: BucketEntry<MoveRecord>): Promise<void> {
+    if ((await this.open.get(entry.key))?.revision !== entry.revision) {
+      throw new MigratorError('MOVE_TAKEN', { moveId: entry.value.request.moveId, step: entry.value.step });
+    }
   }
 
   async tellAdvanced({ value: move, revision }: BucketEntry<MoveRecord>): Promise<void> {

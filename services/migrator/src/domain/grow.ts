@@ -74,7 +74,9 @@ export function gateGrow(context: Context): Advance {
   if (sight.atStepMs > limits.settleMs * 4 || next?.kind !== 'move' || !samePlan(next.plan, move.plan)) {
     return reanalyze(context);
   }
-  return { move, effect: { kind: 'place-gates', plan: move.plan } };
+  const { pool } = move.plan.destination;
+  const outdatedMarks = poolsMarkedFor(world.pools, move.request.volumeId).filter((marked) => marked !== pool);
+  return { move, effect: { kind: 'place-gates', plan: move.plan, outdatedMarks } };
 }
 
 export function scaleUp(context: Context): Advance {

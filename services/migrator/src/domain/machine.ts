@@ -21,8 +21,8 @@ export type Effect =
   /** Look again at once. */
   | { readonly kind: 'look' }
   | { readonly kind: 'wait'; readonly ms: number }
-  /** Mark and cordon, for the new replica of the plan to find one place only. */
-  | { readonly kind: 'place-gates'; readonly plan: ReplicaPlan }
+  /** Mark and cordon, for the new replica of the plan to find one place only. Marks of the volume on other pools have served their turn. */
+  | { readonly kind: 'place-gates'; readonly plan: ReplicaPlan; readonly outdatedMarks: readonly string[] }
   | { readonly kind: 'place-bias'; readonly bias: Bias }
   /** Undo everything of ours that gates or biases. */
   | { readonly kind: 'undo-gates' }

@@ -192,6 +192,7 @@ class MoveRun {
     if (move === old) {
       return;
     }
+    // Ours from here on, whatever becomes of the message about it.
     this.#entry = await this.#deps.journal.replace(this.#entry, move);
     if (move.syncPercent !== undefined) {
       this.#deps.metrics.rebuildPercent.set({ volume: move.request.volumeId }, move.syncPercent);
@@ -201,21 +202,28 @@ class MoveRun {
       this.#answer = undefined;
       this.#atStepSinceMs = this.#deps.timers.now();
     }
+    if (move.step !== old.step || move.syncPercent !== old.syncPercent) {
+      await this.#deps.journal.tellAdvanced(this.#entry);
+    }
   }
 
   async #do(effect: Effect, again: boolean, signal: AbortSignal): Promise<void> {
     if (again && effect.kind !== 'wait') {
       await this.#wait(this.#deps.limits().pollMs, signal);
     }
-    const { mayastor } = this.#deps;
+    const { mayastor, journal } = this.#deps;
     const { moveId, volumeId } = this.#entry.value.request;
+    if (effect.kind !== 'look' && effect.kind !== 'wait') {
+      // Waiting for the gate took its time: a record that another process has advanced meanwhile tells us nothing to do.
+      await journal.assertCurrent(this.#entry);
+    }
     switch (effect.kind) {
       case 'look':
         return;
       case 'wait':
         return this.#wait(effect.ms, signal);
       case 'place-gates':
-        return this.#placeGates(effect.plan);
+        return this.#placeGates(effect.plan, effect.outdatedMarks);
       case 'place-bias': {
         const gate = this.#heldGate();
         const { bias } = effect;
@@ -237,15 +245,19 @@ class MoveRun {
         return mayastor.labelPool(effect.pool, { key: volumeMarkKey(volumeId), value, overwrite: true });
       }
       case 'close':
-        this.#deps.onFinished(await this.#deps.journal.close(this.#entry, this.#deps.clock()));
+        this.#deps.onFinished(await journal.close(this.#entry, this.#deps.clock()));
         this.#closed = true;
     }
   }
 
-  async #placeGates(plan: NonNullable<MoveRecord['plan']>): Promise<void> {
+  async #placeGates(plan: NonNullable<MoveRecord['plan']>, outdatedMarks: readonly string[]): Promise<void> {
     const gate = this.#heldGate();
     const { request, originalReplicas = 0 } = this.#entry.value;
     this.#placed = true;
+    // One mark a volume: by it alone the replica is found that is one too many.
+    for (const pool of outdatedMarks) {
+      await this.#unlabel(pool, volumeMarkKey(request.volumeId));
+    }
     const value = formatVolumeMark({ moveId: request.moveId, originalReplicas, kept: false });
     await this.#label(plan.destination.pool, volumeMarkKey(request.volumeId), value);
     for (const pool of plan.cordonPools) {
@@ -258,9 +270,6 @@ class MoveRun {
     const note = (kind: Answer['kind'], message: string): void => {
       this.#answer = { kind, message, atMs: this.#deps.timers.now() };
     };
-    if (!(await this.#deps.journal.isCurrent(this.#entry))) {
-      throw new MigratorError('MOVE_TAKEN', { moveId: this.#entry.value.request.moveId, step: this.#entry.value.step });
-    }
     if (this.#gate?.fits !== true) {
       note('unsent', 'The gate lock would not have outlasted the call.');
       return;

@@ -5,8 +5,9 @@
 import { createHash } from 'node:crypto';
 import type { MoveRecord, PlacedReplica } from '@couchestor/shared/contracts/migrator';
 import { describeError } from '@couchestor/shared/errors';
-import type { Pool } from '@couchestor/shared/mayastor/schema';
-import { findLeftovers, findVolumeMarks, volumeMarkKey } from '@couchestor/shared/placement/marks';
+import { poolLabels } from '@couchestor/shared/mayastor/read';
+import type { Volume } from '@couchestor/shared/mayastor/schema';
+import { findLeftovers, findVolumeMarks, formatVolumeMark, volumeMarkKey } from '@couchestor/shared/placement/marks';
 import { placedReplicas } from '@couchestor/shared/placement/world';
 import { sleep } from '@couchestor/shared/time';
 import { takeGate } from '../adapters/gate.ts';
@@ -23,19 +24,23 @@ export interface SweepDeps extends RunDeps, Omit<AcceptDeps, 'logger' | 'journal
 
 export async function sweepLoop(deps: SweepDeps, signal: AbortSignal): Promise<void> {
   while (!signal.aborted) {
-    for (const [what, sweep] of [
-      ['open moves without a job', queueForgotten],
-      ['marks without a move', recoverMarks],
-    ] as const) {
-      try {
-        await sweep(deps, signal);
-      } catch (error) {
-        if (!signal.aborted) {
-          deps.logger.warn({ error: describeError(error) }, `could not look for ${what}; trying again later`);
-        }
+    await sweepOnce(deps, signal);
+    await sleep(deps.intervalMs, signal).catch(() => undefined);
+  }
+}
+
+export async function sweepOnce(deps: SweepDeps, signal: AbortSignal): Promise<void> {
+  for (const [what, sweep] of [
+    ['open moves without a job', queueForgotten],
+    ['marks without a move', recoverMarks],
+  ] as const) {
+    try {
+      await sweep(deps, signal);
+    } catch (error) {
+      if (!signal.aborted) {
+        deps.logger.warn({ error: describeError(error) }, `could not look for ${what}; trying again later`);
       }
     }
-    await sleep(deps.intervalMs, signal).catch(() => undefined);
   }
 }
 
@@ -68,12 +73,19 @@ async function recoverMarks(deps: SweepDeps, signal: AbortSignal): Promise<void>
   }
   for (const mark of findVolumeMarks(pools)) {
     if (!open.has(mark.volumeId)) {
-      await recoverVolume(deps, mark, pools);
+      await recoverVolume(deps, mark);
     }
   }
 }
 
-async function recoverVolume(deps: SweepDeps, mark: ReturnType<typeof findVolumeMarks>[number], pools: readonly Pool[]): Promise<void> {
+type FoundMark = ReturnType<typeof findVolumeMarks>[number];
+
+async function recoverVolume(deps: SweepDeps, mark: FoundMark): Promise<void> {
+  // Read again after the journal: a move that ended in between took its mark with it before it let go of its record.
+  const pool = await deps.mayastor.getPool(mark.pool);
+  if (pool === undefined || poolLabels(pool)[volumeMarkKey(mark.volumeId)] !== formatVolumeMark(mark)) {
+    return;
+  }
   const volume = await deps.mayastor.getVolume(mark.volumeId);
   const grown = volume !== undefined && volume.spec.num_replicas > mark.originalReplicas;
   if (mark.kept && grown) {
@@ -83,19 +95,33 @@ async function recoverVolume(deps: SweepDeps, mark: ReturnType<typeof findVolume
     await deps.mayastor.unlabelPool(mark.pool, volumeMarkKey(mark.volumeId));
     return;
   }
-  const created = await deps.journal.open.create(mark.volumeId, recoveredRecord(deps, mark, placedReplicas(volume)));
+  if (!isSettled(volume)) {
+    deps.logger.warn({ volumeId: mark.volumeId, pool: mark.pool }, 'a move without a record is undone once its volume has settled');
+    return;
+  }
+  const created = await deps.journal.open.create(mark.volumeId, recoveredRecord(deps, mark, { replicas: placedReplicas(volume), grown }));
   if (created !== undefined) {
-    deps.logger.warn({ volumeId: mark.volumeId, pool: mark.pool, pools: pools.length }, 'undoing a move of which no record is left');
+    deps.logger.warn({ volumeId: mark.volumeId, pool: mark.pool }, 'undoing a move of which no record is left');
     await queueMove(deps, created);
   }
 }
 
+/** Whether what is read now is all that there is: no operation in flight, as many replicas as wanted, and each one's place known. */
+function isSettled(volume: Volume): boolean {
+  const replicas = placedReplicas(volume);
+  const inFlight = (volume.spec.operation ?? undefined) !== undefined;
+  return !inFlight && replicas.length === volume.spec.num_replicas && replicas.every(({ pool, node }) => pool !== '' && node !== '');
+}
+
 /** A record that takes back what the mark tells of: the replica on the marked pool is the one too many. */
-function recoveredRecord(deps: SweepDeps, mark: ReturnType<typeof findVolumeMarks>[number], replicas: readonly PlacedReplica[]): MoveRecord {
+function recoveredRecord(deps: SweepDeps, mark: FoundMark, seen: { replicas: readonly PlacedReplica[]; grown: boolean }): MoveRecord {
+  const { replicas, grown } = seen;
   const nowMs = deps.clock();
   const at = new Date(nowMs).toISOString();
-  const newReplica = replicas.find(({ pool }) => pool === mark.pool);
-  const grown = newReplica !== undefined && replicas.length > mark.originalReplicas;
+  const newReplica = grown ? replicas.find(({ pool }) => pool === mark.pool) : undefined;
+  // One too many, and none where the mark is: nobody can tell which one, so it is left to a person.
+  const ending = grown && newReplica === undefined ? 'ROLL_BACK_REFUSED' : 'RECOVERED';
+  const { outcome, help: message } = endings[ending];
   return {
     request: {
       // Another id than the lost move's, whose end the brain may know already.
@@ -114,18 +140,18 @@ function recoveredRecord(deps: SweepDeps, mark: ReturnType<typeof findVolumeMark
       allowSnapshots: true,
       preservationMode: false,
     },
-    step: grown ? 'gate-rollback' : 'finish',
+    step: newReplica === undefined ? 'finish' : 'gate-rollback',
     attempt: 0,
     startedAt: at,
     originalReplicas: mark.originalReplicas,
-    ...(grown ? { newReplica, before: replicas.filter((replica) => replica !== newReplica) } : {}),
+    ...(newReplica === undefined ? {} : { newReplica, before: replicas.filter((replica) => replica !== newReplica) }),
     scaleDownSent: false,
     tries: 0,
     replicasMoved: 0,
     replicasPlanned: 0,
     bytesMoved: 0,
     syncedMs: 0,
-    result: { outcome: endings.RECOVERED.outcome, code: 'RECOVERED', message: endings.RECOVERED.help, replicasMoved: 0, bytesMoved: 0 },
-    story: [{ at, step: 'finish', text: endings.RECOVERED.help }],
+    result: { outcome, code: ending, message, replicasMoved: 0, bytesMoved: 0 },
+    story: [{ at, step: 'finish', text: message }],
   };
 }

@@ -1,7 +1,7 @@
 import { z } from 'zod';
+import { failOver } from '../reconcile.ts';
 import { Refusal } from '../refusal.ts';
 import { syncedReplicas } from '../status.ts';
-import { failOver } from '../reconcile.ts';
 import { nodeJson } from '../views.ts';
 import { booleanQuery, labelPair, nodeOf, ok, param, parseQuery, type Route, removeLabel, setLabel } from './route.ts';
 

@@ -3,7 +3,22 @@ import { type Cluster, type Pool, type PoolCordon, reservedPoolKey, reservedPool
 import { notFound, Refusal } from '../refusal.ts';
 import { nodeOnline, poolUsage } from '../status.ts';
 import { poolJson } from '../views.ts';
-import { booleanQuery, type Call, labelPair, noContent, nodeOf, ok, param, parseBody, parseQuery, poolOf, type Route, type RouteAnswer, removeLabel, setLabel } from './route.ts';
+import {
+  booleanQuery,
+  type Call,
+  labelPair,
+  noContent,
+  nodeOf,
+  ok,
+  param,
+  parseBody,
+  parseQuery,
+  poolOf,
+  type Route,
+  type RouteAnswer,
+  removeLabel,
+  setLabel,
+} from './route.ts';
 
 const cordonSchema = z.object({ replicas: z.boolean(), snapshots: z.boolean(), restores: z.boolean(), import: z.boolean() });
 const cordonFlags = ['replicas', 'snapshots', 'restores', 'import'] as const;
@@ -21,7 +36,8 @@ export const poolRoutes: readonly Route[] = [
       if (volumeId !== undefined && cluster.volumes[volumeId] === undefined) {
         throw notFound('Volume', volumeId);
       }
-      const hosts = (pool: Pool) => Object.values(cluster.replicas).some((replica) => replica.pool === pool.id && replica.volume === volumeId);
+      const hosts = (pool: Pool) =>
+        Object.values(cluster.replicas).some((replica) => replica.pool === pool.id && replica.volume === volumeId);
       return ok(pools(call, (pool) => volumeId === undefined || hosts(pool)));
     },
   },

@@ -76,7 +76,11 @@ export const replicaRoutes: readonly Route[] = [
     run: (call) => {
       const { volume, nexus, child } = childOf(call);
       if (child.state === 'Online' && nexus.children.filter((other) => other.state === 'Online').length === 1) {
-        throw new Refusal('FailedPrecondition', 'LastHealthyReplica', `Cannot remove the last healthy replica '${child.replica}' of volume '${volume.uuid}'`);
+        throw new Refusal(
+          'FailedPrecondition',
+          'LastHealthyReplica',
+          `Cannot remove the last healthy replica '${child.replica}' of volume '${volume.uuid}'`,
+        );
       }
       detachChild(call.turn, volume, child.replica);
       const replica = call.turn.cluster.replicas[child.replica];
@@ -91,7 +95,9 @@ export const replicaRoutes: readonly Route[] = [
 
 function replicas(call: Call, wanted: (replica: ReplicaView) => boolean): unknown[] {
   const { cluster } = call.turn;
-  const views = call.seen?.replicas ?? Object.fromEntries(Object.values(cluster.replicas).map((replica) => [replica.uuid, replicaJson(cluster, replica)]));
+  const views =
+    call.seen?.replicas ??
+    Object.fromEntries(Object.values(cluster.replicas).map((replica) => [replica.uuid, replicaJson(cluster, replica)]));
   const reachable = (view: ReplicaView) => call.seen !== undefined || cluster.nodes[view.node]?.online === true;
   return (Object.values(views) as ReplicaView[]).filter((view) => reachable(view) && wanted(view));
 }
@@ -175,7 +181,11 @@ function specs(call: Call): unknown {
         thin: replica.thin,
         status: 'Created',
         managed: replica.volume !== undefined,
-        owners: { ...(replica.volume !== undefined && { volume: replica.volume }), nexuses: nexus === undefined ? [] : [nexus.uuid], disown_all: replica.garbage },
+        owners: {
+          ...(replica.volume !== undefined && { volume: replica.volume }),
+          nexuses: nexus === undefined ? [] : [nexus.uuid],
+          disown_all: replica.garbage,
+        },
       };
     }),
     nexuses: volumes.flatMap((volume) => {
@@ -184,7 +194,19 @@ function specs(call: Call): unknown {
         return [];
       }
       const children = nexus.children.map((child) => childUri(cluster, nexus, child.replica));
-      return [{ uuid: nexus.uuid, name: volume.uuid, node: nexus.node, children, size: volume.sizeBytes, status: 'Created', share: 'nvmf', managed: true, owner: volume.uuid }];
+      return [
+        {
+          uuid: nexus.uuid,
+          name: volume.uuid,
+          node: nexus.node,
+          children,
+          size: volume.sizeBytes,
+          status: 'Created',
+          share: 'nvmf',
+          managed: true,
+          owner: volume.uuid,
+        },
+      ];
     }),
     pools: Object.values(cluster.pools).map((pool) => poolSpec(cluster, pool)),
   };

@@ -51,14 +51,22 @@ function parse<T>(schema: z.ZodType<T>, value: unknown, what: string): T {
   const [issue] = parsed.error.issues;
   const field = issue?.path.join('.') ?? '';
   const missing = issue?.code === 'invalid_type' && issue.message.includes('received undefined');
-  const problem = missing && field !== '' ? `missing field \`${field}\`` : `${field === '' ? '' : `field \`${field}\`: `}${issue?.message ?? ''}`;
+  const problem =
+    missing && field !== '' ? `missing field \`${field}\`` : `${field === '' ? '' : `field \`${field}\`: `}${issue?.message ?? ''}`;
   throw new Refusal('Deserialize', 'Deserialize', `${what} deserialize error: ${problem}`);
 }
 
 export const booleanQuery = z.enum(['true', 'false']).transform((text) => text === 'true');
-export const integerQuery = z.string().regex(/^\d{1,15}$/, 'invalid digit found in string').transform(Number);
+export const integerQuery = z
+  .string()
+  .regex(/^\d{1,15}$/, 'invalid digit found in string')
+  .transform(Number);
 
-export const pageQuerySchema = z.object({ max_entries: integerQuery, starting_token: integerQuery.default(0), volume_id: z.uuid().optional() });
+export const pageQuerySchema = z.object({
+  max_entries: integerQuery,
+  starting_token: integerQuery.default(0),
+  volume_id: z.uuid().optional(),
+});
 
 /** A page and the token of the next one; max_entries 0 gives everything. */
 export function page<T>(items: readonly T[], query: z.infer<typeof pageQuerySchema>, view: (item: T) => unknown): RouteAnswer {

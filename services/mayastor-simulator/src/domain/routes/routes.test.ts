@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { scenarioWith, smallScenario, TestCluster } from '../cluster.fixture.ts';
+import { scenarioWith, smallVolume, TestCluster } from '../cluster.fixture.ts';
 
 const flags = { replicas: true, snapshots: false, restores: false, import: false };
 const all = { replicas: true, snapshots: true, restores: true, import: true };
@@ -7,7 +7,8 @@ const all = { replicas: true, snapshots: true, restores: true, import: true };
 describe('pool cordons', () => {
   it('are set, added to, and removed flag by flag', () => {
     const test = new TestCluster();
-    const cordoned = () => (test.call('GET', '/pools/hot-n3').body as { spec: { cordonDrain?: { cordoned: unknown } } }).spec.cordonDrain?.cordoned;
+    const cordoned = () =>
+      (test.call('GET', '/pools/hot-n3').body as { spec: { cordonDrain?: { cordoned: unknown } } }).spec.cordonDrain?.cordoned;
     expect(cordoned()).toBeUndefined();
     expect(test.call('PUT', '/pools/hot-n3/cordon', flags).status).toBe(200);
     expect(test.refused('PUT', '/pools/hot-n3/cordon', flags)).toMatchObject({ status: 422, kind: 'AlreadyExists' });
@@ -26,7 +27,10 @@ describe('pool cordons', () => {
   });
 
   it('need all four flags', () => {
-    expect(new TestCluster().refused('PUT', '/pools/hot-n3/cordon', { replicas: true })).toMatchObject({ status: 400, kind: 'Deserialize' });
+    expect(new TestCluster().refused('PUT', '/pools/hot-n3/cordon', { replicas: true })).toMatchObject({
+      status: 400,
+      kind: 'Deserialize',
+    });
   });
 });
 
@@ -108,7 +112,10 @@ describe('pools', () => {
   it('are made empty on a node', () => {
     const test = new TestCluster();
     expect(test.call('PUT', '/nodes/n1/pools/extra', { disks: ['/dev/sdz'], labels: { tier: 'hot' } }).status).toBe(200);
-    expect(test.call('GET', '/pools/extra').body).toMatchObject({ spec: { labels: { tier: 'hot', 'openebs.io/created-by': 'operator-diskpool' } }, state: { used: 0 } });
+    expect(test.call('GET', '/pools/extra').body).toMatchObject({
+      spec: { labels: { tier: 'hot', 'openebs.io/created-by': 'operator-diskpool' } },
+      state: { used: 0 },
+    });
     expect(test.refused('PUT', '/nodes/n1/pools/extra', { disks: ['/dev/sdz'] })).toMatchObject({ status: 422 });
   });
 });
@@ -122,7 +129,9 @@ describe('volumes', () => {
     expect(test.call('PUT', `/volumes/${uuid}`, body).status).toBe(200);
     expect(test.refused('PUT', `/volumes/${uuid}`, body)).toMatchObject({ status: 422 });
     expect(test.refused('DELETE', `/volumes/${uuid}/target`)).toMatchObject({ status: 412, kind: 'NotPublished' });
-    expect(test.call('PUT', `/volumes/${uuid}/target`, { protocol: 'nvmf', publish_context: {}, node: 'n4' }).body).toMatchObject({ spec: { target: { node: 'n4' } } });
+    expect(test.call('PUT', `/volumes/${uuid}/target`, { protocol: 'nvmf', publish_context: {}, node: 'n4' }).body).toMatchObject({
+      spec: { target: { node: 'n4' } },
+    });
     expect(test.refused('PUT', `/volumes/${uuid}/target`, { protocol: 'nvmf' })).toMatchObject({ status: 412, kind: 'AlreadyPublished' });
     expect(test.call('PUT', `/volumes/${uuid}/size`, { size: 16 * 1024 * 1024 }).body).toMatchObject({ spec: { size: 16 * 1024 * 1024 } });
     expect(test.refused('PUT', `/volumes/${uuid}/size`, { size: 1 })).toMatchObject({ status: 400, kind: 'InvalidArgument' });
@@ -147,11 +156,14 @@ describe('volumes', () => {
   });
 
   it('are listed in pages, and only with max_entries', () => {
-    const [data] = smallScenario.volumes;
-    const volumes = ['a', 'b', 'c'].map((name) => ({ ...data, name }));
+    const volumes = ['a', 'b', 'c'].map((name) => ({ ...smallVolume, name }));
     const test = new TestCluster(scenarioWith({ volumes }));
     const list = (query: string) => test.call<{ entries: unknown[]; next_token?: number }>('GET', `/volumes?${query}`).body;
-    expect(test.refused('GET', '/volumes')).toEqual({ status: 400, kind: 'Deserialize', details: 'Query deserialize error: missing field `max_entries`' });
+    expect(test.refused('GET', '/volumes')).toEqual({
+      status: 400,
+      kind: 'Deserialize',
+      details: 'Query deserialize error: missing field `max_entries`',
+    });
     expect(test.refused('GET', '/volumes?max_entries=x')).toMatchObject({ status: 400, kind: 'Deserialize' });
     expect(list('max_entries=0')).toMatchObject({ entries: [{}, {}, {}] });
     expect(list('max_entries=0')).not.toHaveProperty('next_token');
@@ -165,7 +177,9 @@ describe('volumes', () => {
     test.setCount(3);
     test.pass(8_000);
     const path = `/volumes/${test.volume().uuid}/rebuild-history`;
-    expect(test.call('GET', path).body).toMatchObject({ records: [{ rebuildJobState: 'Completed', blocksRemaining: 0, isPartial: false }] });
+    expect(test.call('GET', path).body).toMatchObject({
+      records: [{ rebuildJobState: 'Completed', blocksRemaining: 0, isPartial: false }],
+    });
     test.call('DELETE', `/volumes/${test.volume().uuid}/target`);
     expect(test.refused('GET', path)).toMatchObject({ status: 412, kind: 'NotPublished' });
   });
@@ -176,7 +190,9 @@ describe('snapshots', () => {
     const test = new TestCluster();
     const volume = test.volume().uuid;
     const snapshot = '22222222-2222-4222-8222-222222222222';
-    expect(test.call('PUT', `/volumes/${volume}/snapshots/${snapshot}`).body).toMatchObject({ definition: { spec: { uuid: snapshot, source_volume: volume } } });
+    expect(test.call('PUT', `/volumes/${volume}/snapshots/${snapshot}`).body).toMatchObject({
+      definition: { spec: { uuid: snapshot, source_volume: volume } },
+    });
     expect(test.refused('GET', '/volumes/snapshots')).toMatchObject({ status: 400 });
     expect(test.call('GET', `/volumes/${volume}/snapshots?max_entries=0`).body).toMatchObject({ entries: [{ state: { uuid: snapshot } }] });
     expect(test.shown().spec).toMatchObject({ num_snapshots: 1 });
@@ -210,7 +226,9 @@ describe('replicas and nexuses', () => {
   it('keep the last healthy child of a nexus', () => {
     const test = new TestCluster(scenarioWith({}, { replicas: 1, pools: ['hot-n1'] }));
     const { uuid, children } = test.shown().state.target ?? { uuid: '', children: [] };
-    expect(test.refused('DELETE', `/nexuses/${uuid}/children/${encodeURIComponent(children[0]?.uri ?? '')}`)).toMatchObject({ status: 412 });
+    expect(test.refused('DELETE', `/nexuses/${uuid}/children/${encodeURIComponent(children[0]?.uri ?? '')}`)).toMatchObject({
+      status: 412,
+    });
   });
 });
 

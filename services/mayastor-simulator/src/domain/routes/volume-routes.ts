@@ -1,13 +1,26 @@
 import { z } from 'zod';
 import type { Volume } from '../cluster.ts';
 import { createNexus, destroyNexus } from '../nexus.ts';
+import { targetCandidate } from '../reconcile.ts';
 import { notFound, Refusal } from '../refusal.ts';
 import { setReplicaCount } from '../replica-count.ts';
-import { targetCandidate } from '../reconcile.ts';
 import { liveNexus, nodeOnline, syncedReplicas } from '../status.ts';
 import { childUri, volumeJson } from '../views.ts';
 import { createVolume, createVolumeSchema, deleteVolume, resizeVolume } from '../volumes.ts';
-import { type Call, noContent, ok, operate, page, pageQuerySchema, param, parseBody, parseQuery, type Route, type RouteAnswer, volumeOf } from './route.ts';
+import {
+  type Call,
+  noContent,
+  ok,
+  operate,
+  page,
+  pageQuerySchema,
+  param,
+  parseBody,
+  parseQuery,
+  type Route,
+  type RouteAnswer,
+  volumeOf,
+} from './route.ts';
 
 const publishSchema = z.object({
   publish_context: z.record(z.string(), z.string()).optional(),
@@ -123,7 +136,11 @@ export const volumeRoutes: readonly Route[] = [
 function publish(call: Call, volume: Volume, wanted: z.infer<typeof publishSchema>): void {
   const { cluster } = call.turn;
   if (volume.nexus !== undefined) {
-    throw new Refusal('AlreadyPublished', 'VolumeAlreadyPublished', `Volume '${volume.uuid}' is already published on node '${volume.nexus.node}'`);
+    throw new Refusal(
+      'AlreadyPublished',
+      'VolumeAlreadyPublished',
+      `Volume '${volume.uuid}' is already published on node '${volume.nexus.node}'`,
+    );
   }
   if (wanted.node !== undefined && cluster.nodes[wanted.node] === undefined) {
     throw notFound('Node', wanted.node);

@@ -1,0 +1,2 @@
+const { run } = await import(process.argv[2] ?? '');
+await run();
