@@ -18,7 +18,11 @@ describe('the generated pages', () => {
   });
 
   it('tell of every metric that the source names', () => {
-    const named = new Set(sources().flatMap((text) => [...text.matchAll(/name: '(couchestor_[a-z_]+)'|name = '(couchestor_[a-z_]+)'/g)].map(([, one, other]) => one ?? other)));
+    const named = new Set(
+      sources().flatMap((text) =>
+        [...text.matchAll(/name: '(couchestor_[a-z_]+)'|name = '(couchestor_[a-z_]+)'/g)].map(([, one, other]) => one ?? other),
+      ),
+    );
     const missing = [...named].filter((name) => !pages.get('docs/metrics.md')?.includes(`\`${name}\``));
     expect(named.size).toBeGreaterThan(20);
     expect(missing).toEqual([]);

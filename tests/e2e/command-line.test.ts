@@ -72,7 +72,9 @@ describe('a mistake', () => {
   });
 
   it('in options without a command is one of the operator, and all are told together', async () => {
-    const { code, stderr } = await couchestor(['--max-concurrent-migrations=many', '--prometheus-url=foo'], { env: { LOG_LEVEL: 'loud', DRY_RUN: 'perhaps' } });
+    const { code, stderr } = await couchestor(['--max-concurrent-migrations=many', '--prometheus-url=foo'], {
+      env: { LOG_LEVEL: 'loud', DRY_RUN: 'perhaps' },
+    });
     expect(code).toBe(2);
     for (const name of ['MAX_CONCURRENT_MIGRATIONS', 'PROMETHEUS_URL', 'LOG_LEVEL', 'DRY_RUN']) {
       expect(stderr).toContain(name);
@@ -81,12 +83,15 @@ describe('a mistake', () => {
 });
 
 describe('with nothing running', () => {
-  it.each([['status'], ['volumes'], ['policies'], ['migrations'], ['explain', 'x'], ['dead-letters']])('%s fails and says how to start', async (...args) => {
-    const { code, stdout, stderr } = await couchestor([...args, '--nats-url', 'nats://127.0.0.1:1']);
-    expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
-    expect(stderr).toContain('Nothing is running here. Start it with `couchestor up`');
-    expect(stderr).not.toMatch(/^\s+at /m);
-  });
+  it.each([['status'], ['volumes'], ['policies'], ['migrations'], ['explain', 'x'], ['dead-letters']])(
+    '%s fails and says how to start',
+    async (...args) => {
+      const { code, stdout, stderr } = await couchestor([...args, '--nats-url', 'nats://127.0.0.1:1']);
+      expect({ code, stdout }).toEqual({ code: 1, stdout: '' });
+      expect(stderr).toContain('Nothing is running here. Start it with `couchestor up`');
+      expect(stderr).not.toMatch(/^\s+at /m);
+    },
+  );
 
   it('a scenario that cannot be read stops the start, names the field, and leaves nothing running', async () => {
     const { code, stdout, stderr } = await couchestor(['up', '--data-dir', dataDir, '--scenario', join(dataDir, 'none.yaml')]);

@@ -41,7 +41,9 @@ export async function json(args: readonly string[]): Promise<unknown> {
 export function start(args: readonly string[], o: RunOptions = {}): Running {
   // Of the environment only what finds programs and folders: a NATS_URL of the machine's own must not decide what is tested.
   const { PATH, HOME, XDG_CACHE_HOME, TMPDIR, CI } = process.env as Record<string, string | undefined>;
-  const inherited = Object.fromEntries(Object.entries({ PATH, HOME, XDG_CACHE_HOME, TMPDIR, CI }).filter(([, value]) => value !== undefined));
+  const inherited = Object.fromEntries(
+    Object.entries({ PATH, HOME, XDG_CACHE_HOME, TMPDIR, CI }).filter(([, value]) => value !== undefined),
+  );
   const child = spawn(process.execPath, [bin, ...args], { env: { ...inherited, ...o.env }, stdio: ['ignore', 'pipe', 'pipe'] });
   let stdout = '';
   let stderr = '';

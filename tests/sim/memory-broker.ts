@@ -1,5 +1,6 @@
 /** Buckets and messages in memory, with the compare-and-set of the real ones. One broker is shared by all simulated processes. */
 import type { Bucket, BucketEntry, Bus } from '@couchestor/shared/bus/connect';
+import { BusError } from '@couchestor/shared/bus/errors';
 import type { BucketContract, EventContract, RpcContract } from '@couchestor/shared/contracts/define';
 
 export interface Published {
@@ -9,6 +10,8 @@ export interface Published {
 
 export class MemoryBroker {
   readonly published: Published[] = [];
+  /** Called with each message as it is stored. */
+  onPublished: (message: Published) => void = () => undefined;
   readonly #records = new Map<string, Map<string, BucketEntry<unknown>>>();
   readonly #answers = new Map<string, (request: unknown) => unknown>();
   #revision = 0;
@@ -23,12 +26,17 @@ export class MemoryBroker {
     this.#records.clear();
   }
 
+  /** From now on nobody answers. */
+  silence<Q, A>(rpc: RpcContract<Q, A>): void {
+    this.#answers.delete(rpc.name);
+  }
+
   answer<Q, A>(rpc: RpcContract<Q, A>, handle: (request: Q) => A): void {
     this.#answers.set(rpc.name, handle as (request: unknown) => unknown);
   }
 
   /** The bus as one process sees it. `step` is awaited around each operation: there the process may die. */
-  bus(step: () => Promise<void>): Pick<Bus, 'bucket' | 'publish' | 'call'> {
+  bus(step: () => Promise<void>): Pick<Bus, 'bucket' | 'publish' | 'call' | 'serve'> {
     const around = async <T>(operation: () => T): Promise<T> => {
       await step();
       const result = operation();
@@ -39,16 +47,24 @@ export class MemoryBroker {
       bucket: (contract) => this.#bucket(contract, around),
       publish: <T>(event: EventContract<T>, payload: T) =>
         around(() => {
-          this.published.push({ type: event.type, payload: event.payload.parse(payload) });
+          const message = { type: event.type, payload: event.payload.parse(payload) };
+          this.published.push(message);
+          this.onPublished(message);
         }),
-      call: <Q, A>(rpc: RpcContract<Q, A>, request: Q) =>
-        around(() => {
-          const answer = this.#answers.get(rpc.name);
-          if (answer === undefined) {
-            throw new Error(`nobody answers ${rpc.name}`);
-          }
-          return rpc.response.parse(answer(rpc.request.parse(request)));
-        }),
+      call: async <Q, A>(rpc: RpcContract<Q, A>, request: Q) => {
+        await step();
+        const answer = this.#answers.get(rpc.name);
+        if (answer === undefined) {
+          throw new BusError('NO_ANSWER', { rpc: rpc.name });
+        }
+        const given = rpc.response.parse(await answer(rpc.request.parse(request)));
+        await step();
+        return given;
+      },
+      serve: async <Q, A>(rpc: RpcContract<Q, A>, handle: (request: Q) => Promise<A>) => {
+        this.#answers.set(rpc.name, handle as (request: unknown) => unknown);
+        return { stop: async () => void this.#answers.delete(rpc.name) };
+      },
     };
   }
 

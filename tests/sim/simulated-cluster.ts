@@ -14,6 +14,8 @@ export const callTimeoutMs = 2_000;
 
 export class SimulatedCluster {
   readonly model: Cluster;
+  /** Every time that S2 was broken. */
+  readonly breaches: string[] = [];
   readonly #time: VirtualTime;
 
   constructor(o: { scenario: ScenarioInput; seed: number; time: VirtualTime }) {
@@ -35,8 +37,7 @@ export class SimulatedCluster {
           query: Object.fromEntries(new URLSearchParams(query)),
           body,
         };
-        const outcome = handle(this.model, request, this.#time.now());
-        this.assertSafe(`${call.method} ${call.path}`);
+        const outcome = this.#watched(`${call.method} ${call.path}`, () => handle(this.model, request, this.#time.now()));
         if (outcome.status === 'never' || outcome.status === 'later' || outcome.delayMs > callTimeoutMs) {
           await this.#time.sleep(callTimeoutMs);
           throw noOutcome(call, { problem: 'no answer in time' });
@@ -50,16 +51,31 @@ export class SimulatedCluster {
 
   /** Whatever happened by itself until now has happened. */
   catchUp(): void {
-    advance(this.model, this.#time.now());
+    this.#watched('a late call', () => advance(this.model, this.#time.now()));
   }
 
-  /** S2: with nothing broken, no volume ever has fewer synced replicas than at the start. */
-  assertSafe(after: string): void {
-    for (const volume of Object.values(this.model.volumes)) {
-      const synced = syncedReplicas(this.model, volume).length;
-      if (volume.nexus !== undefined && synced < volume.replicasFloor) {
-        throw new Error(`${after} left volume ${volume.uuid} with ${synced} synced replicas of ${volume.replicasFloor}`);
+  /** Something that is not ours to do: a mishap, a person, another program. */
+  befall(what: (model: Cluster, nowMs: number) => unknown): void {
+    this.catchUp();
+    what(this.model, this.#time.now());
+  }
+
+  /** A call to Mayastor's API by somebody else. */
+  call(method: 'GET' | 'PUT' | 'DELETE', path: string, body?: unknown): { status: number | 'later' | 'never' } {
+    this.catchUp();
+    return handle(this.model, { method, path: `/v0${path}`, body }, this.#time.now());
+  }
+
+  /** S2: whatever a call of ours does, at once or late, it leaves no volume with fewer synced replicas than at the start. */
+  #watched<T>(name: string, act: () => T): T {
+    const synced = () => Object.values(this.model.volumes).map((volume) => ({ volume, synced: syncedReplicas(this.model, volume).length }));
+    const before = new Map(synced().map((one) => [one.volume.uuid, one.synced]));
+    const result = act();
+    for (const { volume, synced: left } of synced()) {
+      if (left < volume.replicasFloor && left < (before.get(volume.uuid) ?? left)) {
+        this.breaches.push(`${name} left volume ${volume.uuid} with ${left} synced replicas of ${volume.replicasFloor}`);
       }
     }
+    return result;
   }
 }

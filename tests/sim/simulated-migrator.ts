@@ -3,10 +3,11 @@
 import { Journal } from '@couchestor/migrator/adapters/journal';
 import { onMigrationRequested } from '@couchestor/migrator/handlers/on-migration-requested';
 import { type RunDeps, runMove } from '@couchestor/migrator/handlers/run-migrate-volume';
+import { sweepOnce } from '@couchestor/migrator/handlers/sweep-loop';
 import { migratorMetrics } from '@couchestor/migrator/metrics';
 import type { MoveRequest } from '@couchestor/shared/contracts/migration';
 import type { Lock } from '@couchestor/shared/lock';
-import { createLogger } from '@couchestor/shared/logger';
+import { quietLogger } from '@couchestor/shared/testing/quiet-logger';
 import { Registry } from 'prom-client';
 import type { MemoryBroker } from './memory-broker.ts';
 import { callTimeoutMs, type SimulatedCluster } from './simulated-cluster.ts';
@@ -62,6 +63,8 @@ export class SimulatedMigrator {
   /** Operations done so far: each is a point at which the process may die. */
   steps = 0;
   readonly deps: RunDeps;
+  /** Jobs that were queued and not yet run. */
+  readonly jobs = new Map<string, { moveId: string; volumeId: string }>();
   readonly #diesAtStep: number;
   readonly #died: () => void;
   readonly died: Promise<void>;
@@ -74,7 +77,7 @@ export class SimulatedMigrator {
     });
     this.#died = died;
     const bus = o.broker.bus(this.step);
-    const logger = createLogger({ name: 'sim', level: 'error', json: true });
+    const logger = quietLogger();
     this.deps = {
       bus,
       journal: new Journal(bus),
@@ -97,6 +100,20 @@ export class SimulatedMigrator {
     };
   }
 
+  get #accepting() {
+    const queue = {
+      add: async (id: string, data: { moveId: string; volumeId: string }) => {
+        this.jobs.set(id, data);
+        return true;
+      },
+      has: async (id: string) => this.jobs.has(id),
+      counts: async () => ({ waiting: this.jobs.size, active: 0, delayed: 0 }),
+      ping: async () => undefined,
+      close: async () => undefined,
+    };
+    return { queue, openMovesMax: 10, dryRun: false, preservationMode: false };
+  }
+
   /** Never returns in a dead process. */
   step = (): Promise<void> => {
     this.steps += 1;
@@ -107,18 +124,18 @@ export class SimulatedMigrator {
     return this.alive ? Promise.resolve() : new Promise(() => undefined);
   };
 
-  accept(request: MoveRequest): Promise<void> {
-    const queue = {
-      add: async () => true,
-      has: async () => false,
-      counts: async () => ({ waiting: 0, active: 0, delayed: 0 }),
-      ping: async () => undefined,
-      close: async () => undefined,
-    };
-    return onMigrationRequested(
-      { ...this.deps, queue, openMovesMax: 10, dryRun: false, preservationMode: false },
-      { payload: request, publishedAt: new Date(this.deps.clock()) },
-    );
+  async accept(request: MoveRequest): Promise<void> {
+    await onMigrationRequested({ ...this.deps, ...this.#accepting }, { payload: request, publishedAt: new Date(this.deps.clock()) });
+  }
+
+  /** One sweep, and then every job that it queued. */
+  async sweep(): Promise<void> {
+    const signal = new AbortController().signal;
+    await sweepOnce({ ...this.deps, ...this.#accepting, intervalMs: 30_000, running: new Set() }, signal);
+    for (const [id, job] of [...this.jobs]) {
+      this.jobs.delete(id);
+      await runMove(this.deps, job, signal);
+    }
   }
 
   run(request: MoveRequest): Promise<void> {

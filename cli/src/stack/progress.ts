@@ -14,10 +14,14 @@ export type Tell = (event: StackEvent) => void;
 export function tellChange(tell: Tell, name: string, change: ProcessChange): void {
   switch (change.kind) {
     case 'died':
-      return tell({ kind: 'died', name, text: `${name} died (${change.how}); starting it again in ${change.restartInMs} ms` });
+      tell({ kind: 'died', name, text: `${name} died (${change.how}); starting it again in ${change.restartInMs} ms` });
+      break;
     case 'failed':
-      return tell({ kind: 'died', name, text: `${name} could not be started again: ${change.why}` });
+      tell({ kind: 'died', name, text: `${name} could not be started again: ${change.why}` });
+      break;
     case 'started':
-      return change.restarts === 0 ? undefined : tell({ kind: 'restarted', name, text: `${name} runs again` });
+      if (change.restarts > 0) {
+        tell({ kind: 'restarted', name, text: `${name} runs again` });
+      }
   }
 }

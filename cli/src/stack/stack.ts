@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { sleep } from '@couchestor/shared/time';
 import { CliError } from '../errors.ts';
 import { freePorts } from './free-ports.ts';
+import { lastWords } from './last-words.ts';
 import type { Layout } from './layout.ts';
 import { probeHealth } from './probe-health.ts';
 import { identify } from './process-identity.ts';
@@ -29,6 +30,8 @@ import type { SupervisedServer } from './supervised-server.ts';
 
 const readyTimeoutMs = 60_000;
 const readyPollMs = 50;
+/** A service that dies so often before it was ever ready will not become so. */
+const firstDeathsMax = 2;
 /** Together below the five seconds in which Ctrl-C must have done its work. */
 const serviceGraceMs = 2_500;
 const simulatorGraceMs = 1_000;
@@ -187,13 +190,13 @@ export class Stack {
         this.#input.tell({ kind: 'progress', name, text: `${name} is ready` });
         return;
       }
-      if (performance.now() > deadline) {
-        const checks = health === undefined ? 'no answer' : JSON.stringify(health.checks);
+      if (performance.now() > deadline || (this.#services.get(name)?.restarts ?? 0) >= firstDeathsMax) {
+        const log = join(this.#input.layout.logsDir, `${name}.log`);
         throw new CliError('STACK_NOT_READY', {
           service: name,
-          waitedMs: readyTimeoutMs,
-          checks,
-          log: join(this.#input.layout.logsDir, `${name}.log`),
+          checks: health && JSON.stringify(health.checks),
+          said: await lastWords(log),
+          log,
         });
       }
       await sleep(readyPollMs, signal);

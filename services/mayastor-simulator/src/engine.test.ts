@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { processIdentity } from './adapters/cluster-store.ts';
 import { mebibyte, scenarioWith } from './domain/cluster.fixture.ts';
 import { faultReplica, setNodeOnline } from './domain/mishaps.ts';
 import { blockBytes } from './domain/scenario.ts';
@@ -117,7 +118,7 @@ describe('the data plane', () => {
     const simulator = openWithFiles(busy);
     simulator.close();
     expect(() => openWithFiles(scenarioWith({ seed: 99 }), simulator.dataDir)).toThrow('SIM_STATE_FOREIGN');
-    writeFileSync(join(simulator.dataDir, 'owner.pid'), String(process.ppid));
+    writeFileSync(join(simulator.dataDir, 'owner.pid'), processIdentity(process.ppid));
     expect(() => openWithFiles(busy, simulator.dataDir)).toThrow(`pid=${process.ppid}`);
   });
 });

@@ -38,14 +38,15 @@ export class ClusterStore {
   /** Takes the folder for this process. A dead owner's claim is void. */
   claim(): void {
     if (existsSync(this.#lockPath)) {
-      const owner = Number(readFileSync(this.#lockPath, 'utf8'));
-      if (owner !== process.pid && isAlive(owner)) {
-        throw new SimulatorError('STATE_BUSY', { file: this.#lockPath, pid: owner });
+      const owner = readFileSync(this.#lockPath, 'utf8');
+      const pid = Number.parseInt(owner, 10);
+      if (pid !== process.pid && isAlive(pid) && owner === processIdentity(pid)) {
+        throw new SimulatorError('STATE_BUSY', { file: this.#lockPath, pid });
       }
       rmSync(this.#lockPath, { force: true });
     }
     const fd = openSync(this.#lockPath, 'wx');
-    writeSync(fd, String(process.pid));
+    writeSync(fd, processIdentity(process.pid));
     closeSync(fd);
   }
 
@@ -77,6 +78,16 @@ export class ClusterStore {
     } catch (error) {
       throw new SimulatorError('STATE_INVALID', { file: this.#path }, { cause: error });
     }
+  }
+}
+
+/** The pid and, where the system tells it, when that process began: pids are used again. */
+export function processIdentity(pid: number): string {
+  try {
+    const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ');
+    return `${pid} ${fields?.[19] ?? ''}`;
+  } catch {
+    return String(pid);
   }
 }
 

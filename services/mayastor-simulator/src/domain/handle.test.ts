@@ -77,6 +77,17 @@ describe('faults', () => {
     expect(Object.keys(test.shown().state.replica_topology)).toHaveLength(3);
   });
 
+  it('leave a growth half-done: refused, num_replicas as before, and a replica that is collected later', () => {
+    const test = withFault({ match: countRoute, answer: 500, applied: 'half' });
+    expect(grow(test).status).toBe(500);
+    expect(test.shown().spec.num_replicas).toBe(2);
+    expect(Object.keys(test.shown().state.replica_topology)).toHaveLength(3);
+    expect(test.shown().state.target?.children).toHaveLength(2);
+    test.pass(10_000);
+    expect(test.pools()).toEqual(['hot-n1', 'hot-n2']);
+    expect(test.shown().state.status).toBe('Online');
+  });
+
   it('give a raw body', () => {
     const test = withFault({ match: { pathPattern: '/v0/nodes' }, answer: 502, body: '<html>Bad Gateway</html>' });
     expect(test.request('GET', '/nodes')).toMatchObject({ status: 502, body: '<html>Bad Gateway</html>' });

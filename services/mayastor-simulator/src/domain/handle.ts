@@ -4,6 +4,7 @@ import type { Cluster, Effect, FaultRecord, Turn } from './cluster.ts';
 import { dispatch } from './dispatch.ts';
 import { nextFraction } from './random.ts';
 import { kindOfStatus } from './refusal.ts';
+import { undoGrowth } from './replica-count.ts';
 import type { Answer, Fault, ModelRequest } from './request.ts';
 import { observe } from './views.ts';
 
@@ -24,14 +25,29 @@ export function handle(cluster: Cluster, request: ModelRequest, nowMs: number): 
   const { fault } = record;
   const applied = fault.applied ?? fault.answer === undefined;
   const awaited = fault.answer === undefined;
-  if (applied && fault.delayMs > 0) {
+  if (applied === true && fault.delayMs > 0) {
     const ticket = cluster.late.nextTicket;
     cluster.late.nextTicket += 1;
     cluster.late.calls.push({ ticket, atMs: cluster.nowMs + fault.delayMs, request, awaited });
     return awaited ? { status: 'later', ticket, effects: turn.effects } : told(fault, turn);
   }
+  if (applied === 'half') {
+    applyHalf(turn, request);
+    return told(fault, turn);
+  }
   const truth = applied ? dispatch(turn, request, record.frozen ?? cluster.observed) : undefined;
   return awaited && truth !== undefined ? { ...truth, effects: turn.effects } : told(fault, turn);
+}
+
+/** The control plane fails after it has made a replica and before it could attach it: the growth is undone, the replica stays for collection. */
+function applyHalf(turn: Turn, request: ModelRequest): void {
+  const volumes = Object.values(turn.cluster.volumes).map((volume) => ({ volume, before: volume.numReplicas }));
+  dispatch(turn, request);
+  for (const { volume, before } of volumes) {
+    if (volume.numReplicas === before + 1) {
+      undoGrowth(turn, volume);
+    }
+  }
 }
 
 /** Sets a fault; it stays until it has hit as often as it says. */

@@ -14,7 +14,11 @@ export function reconcile(turn: Turn): void {
     collectGarbage(turn, replica);
   }
   for (const volume of Object.values(cluster.volumes)) {
-    if (volume.operation === undefined && volume.selfHeal && liveNexus(cluster, volume) !== undefined) {
+    if (volume.operation !== undefined || !volume.selfHeal) {
+      continue;
+    }
+    removeExtra(turn, volume);
+    if (liveNexus(cluster, volume) !== undefined) {
       heal(turn, volume);
     }
   }
@@ -101,7 +105,11 @@ function heal(turn: Turn, volume: Volume): void {
   while (volume.replicas.length < volume.numReplicas && syncedReplicas(cluster, volume).length > 0 && tryToAdd(turn, volume)) {
     // Until there are enough, or no pool is left.
   }
-  const [extra] = volume.replicas.length > volume.numReplicas ? rankRemovals(cluster, volume) : [];
+}
+
+/** One replica more than wanted, left by an operation that failed half-way. Only one that holds nothing is removed. */
+function removeExtra(turn: Turn, volume: Volume): void {
+  const [extra] = volume.replicas.length > volume.numReplicas ? rankRemovals(turn.cluster, volume) : [];
   if (extra !== undefined && !extra.healthy) {
     removeReplica(turn, volume, extra);
   }

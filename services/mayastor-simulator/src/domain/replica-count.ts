@@ -1,5 +1,6 @@
 /** PUT /volumes/{id}/replica_count/{n}: the only way to grow or shrink a volume, one step per call. */
 import { nodeOfReplica, replicasOf, type Turn, type Volume } from './cluster.ts';
+import { detachChild } from './nexus.ts';
 import { Refusal } from './refusal.ts';
 import { removalCandidate } from './removal.ts';
 import { addReplica, removeReplica } from './replicas.ts';
@@ -25,6 +26,16 @@ export function setReplicaCount(turn: Turn, volume: Volume, count: number): void
     shrink(turn, volume, count);
   }
   volume.numReplicas = count;
+}
+
+/** Takes back the last growth but for the replica that it made: unattached, one too many, until self-healing removes it. */
+export function undoGrowth(turn: Turn, volume: Volume): void {
+  const added = volume.replicas.at(-1);
+  if (added !== undefined) {
+    detachChild(turn, volume, added);
+  }
+  volume.numReplicas -= 1;
+  volume.operation = undefined;
 }
 
 function grow(turn: Turn, volume: Volume): void {

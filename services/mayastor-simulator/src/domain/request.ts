@@ -41,7 +41,12 @@ export const faultSchema = z
       .optional()
       .describe('Told at once instead of the truth. timeout: never answered.'),
     body: z.string().optional().describe('Raw body of the answer, for example HTML.'),
-    applied: z.boolean().optional().describe('Whether the call has its effect. Default: only where no answer is given.'),
+    applied: z
+      .union([z.boolean(), z.literal('half')])
+      .optional()
+      .describe(
+        'Whether the call has its effect. half: a growth leaves its replica behind, unattached. Default: only where no answer is given.',
+      ),
     delayMs: z.int().min(0).default(0).describe('How much later the call arrives and has its effect.'),
     stale: z.boolean().default(false).describe('GETs show the state as it was when the fault was set.'),
   })

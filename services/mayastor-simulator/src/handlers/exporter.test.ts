@@ -23,7 +23,7 @@ beforeAll(() => {
 afterAll(() => simulator.close());
 
 const current = () => samples({ cluster: simulator.engine.cluster, dataPlane: simulator.dataPlane });
-const valueOf = (name: string, labels: Record<string, string>) =>
+const valueAt = (name: string, labels: Record<string, string>) =>
   current().find(([found, has]) => found === name && Object.entries(labels).every(([key, value]) => has[key] === value))?.[2];
 
 describe('the exporter', () => {
@@ -40,14 +40,14 @@ describe('the exporter', () => {
 
   it('counts what was done', () => {
     const labels = { pv_name: `pvc-${volumeNamed(simulator).uuid}` };
-    const reads = valueOf('volume_num_read_ops', labels) ?? 0;
-    const writes = valueOf('volume_num_write_ops', labels) ?? 0;
+    const reads = valueAt('volume_num_read_ops', labels) ?? 0;
+    const writes = valueAt('volume_num_write_ops', labels) ?? 0;
     expect(reads + writes).toBe(200);
-    expect(valueOf('volume_bytes_read', labels)).toBe(reads * 4096);
-    expect(valueOf('volume_read_latency_us', labels)).toBeGreaterThan(0);
+    expect(valueAt('volume_bytes_read', labels)).toBe(reads * 4096);
+    expect(valueAt('volume_read_latency_us', labels)).toBeGreaterThan(0);
     // Every write reaches both replicas, every read one of them.
-    expect(valueOf('replica_num_write_ops', { node: 'n2', ...labels })).toBe(writes);
-    expect(valueOf('diskpool_num_write_ops', { name: 'hot-n1' })).toBe(writes);
+    expect(valueAt('replica_num_write_ops', { node: 'n2', ...labels })).toBe(writes);
+    expect(valueAt('diskpool_num_write_ops', { name: 'hot-n1' })).toBe(writes);
   });
 
   it('begins anew with a new nexus on another node, and is silent about a node that is down', () => {
@@ -55,8 +55,8 @@ describe('the exporter', () => {
     const { engine } = simulator;
     engine.change((nowMs) => failOverVolume(engine.cluster, { volume: volume.uuid, node: 'n2', nowMs }));
     const labels = { node: 'n2', pv_name: `pvc-${volume.uuid}` };
-    expect(valueOf('volume_num_read_ops', { ...labels, node: 'n1' })).toBeUndefined();
-    expect(valueOf('volume_num_read_ops', labels)).toBe(0);
+    expect(valueAt('volume_num_read_ops', { ...labels, node: 'n1' })).toBeUndefined();
+    expect(valueAt('volume_num_read_ops', labels)).toBe(0);
     engine.change((nowMs) => setNodeOnline(engine.cluster, { node: 'n2', online: false, nowMs }));
     expect(current().filter(([, has]) => has['node'] === 'n2')).toEqual([]);
   });

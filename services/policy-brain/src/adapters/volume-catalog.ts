@@ -4,7 +4,7 @@
  * Until the brain reads Kubernetes, Mayastor's own volume labels say so; the local stack sets them.
  */
 import type { Labels } from '@couchestor/shared/label-selector';
-import { isPublished, poolLabels, pvName, volumeReplicas } from '@couchestor/shared/mayastor/read';
+import { isPublished, poolLabels, pvName } from '@couchestor/shared/mayastor/read';
 import type { Node, Pool, Volume } from '@couchestor/shared/mayastor/schema';
 import type { Cluster, KnownVolume } from '../domain/known-volume.ts';
 
@@ -63,7 +63,11 @@ function knownVolume(mayastor: Volume, entry: CatalogEntry): KnownVolume {
     // What the control plane is about to remove is not Online in any sense that matters here.
     status: spec.status === 'Created' ? state.status : spec.status,
     published: isPublished(mayastor),
-    replicas: volumeReplicas(mayastor),
+    replicas: Object.values(state.replica_topology).map((replica) => ({
+      pool: replica.pool ?? undefined,
+      node: replica.node ?? undefined,
+      state: replica.state,
+    })),
     mayastor,
   };
 }

@@ -4,14 +4,19 @@ import { isPoolOnline } from '@couchestor/shared/mayastor/read';
 import type { StoragePolicy } from '@couchestor/shared/storage-policy';
 import type { Tier } from '@couchestor/shared/tiers';
 import { type ActivePolicy, activatePolicy, assignPools, type OperatorLimits, type PoolTiers } from './active-policy.ts';
-import { decideVolume, type PolicyInRound, type RoundFacts, type WantedMove } from './decide-volume.ts';
+import { decideVolume, type PolicyInRound, type RoundFacts, type VolumeDecision, type WantedMove } from './decide-volume.ts';
 import type { Cluster, KnownVolume } from './known-volume.ts';
 import { rules } from './rules.ts';
 import type { CompleteRound } from './samples.ts';
 import { takeSlots } from './slots.ts';
 
 /** Since when each volume has wanted to go where. */
-export type Wishes = ReadonlyMap<string, { readonly to: Tier; readonly sinceMs: number }>;
+export type Wishes = ReadonlyMap<string, Wished>;
+
+interface Wished {
+  readonly to: Tier;
+  readonly sinceMs: number;
+}
 
 export interface RoundInput {
   readonly policies: readonly StoragePolicy[];
@@ -79,19 +84,20 @@ export function prepareRound(input: RoundInput): PreparedRound {
 
 export function decideRound({ facts, policies, limits }: PreparedRound, memory: RoundMemory): RoundOutcome {
   const decisions = new Map<string, Decision>();
-  const wishes = new Map<string, { to: Tier; sinceMs: number }>();
-  const wanted: (WantedMove & { sinceMs: number })[] = [];
+  const wishes = new Map<string, Wished>();
+  const wanted: WantedMove[] = [];
   const counts = new Map(policies.map(({ policy }) => [policy.name, noCounts()]));
   for (const volume of facts.cluster?.volumes ?? []) {
     const result = decideVolume(volume, memory.ledger.get(volume.id), facts);
     decisions.set(volume.id, result.decision);
     count(counts, volume, result);
-    if (result.wanted !== undefined) {
-      const { to } = result.wanted;
+    const move = result.wanted;
+    if (move !== undefined) {
       const before = memory.wishes.get(volume.id);
-      const sinceMs = before?.to === to ? before.sinceMs : facts.nowMs;
-      wishes.set(volume.id, { to, sinceMs });
-      wanted.push({ ...result.wanted, sinceMs });
+      const wish = before?.to === move.to ? before : { to: move.to, sinceMs: facts.nowMs };
+      wishes.set(volume.id, wish);
+      move.sinceMs = wish.sinceMs;
+      wanted.push(move);
     }
   }
   const chosen = takeSlots(wanted, { limits: slotLimits(policies, limits), taken: memory.open });
@@ -109,13 +115,14 @@ function waitForSlots(
   for (const { volumeId, active } of wanted) {
     const decision = o.decisions.get(volumeId);
     if (decision !== undefined && !chosen.has(volumeId)) {
-      const reason = `${decision.reason}. It waits for a free slot: ${words}, ${active.maxConcurrentMigrations} of policy ${active.policy.name}`;
-      o.decisions.set(volumeId, { ...decision, verb: rules.NO_SLOT.verb, rule: 'NO_SLOT', reason });
+      decision.verb = rules.NO_SLOT.verb;
+      decision.rule = 'NO_SLOT';
+      decision.reason += `. It waits for a free slot: ${words}, ${active.maxConcurrentMigrations} of policy ${active.policy.name}`;
     }
   }
 }
 
-function count(all: ReadonlyMap<string, PolicyCounts>, volume: KnownVolume, result: ReturnType<typeof decideVolume>): void {
+function count(all: ReadonlyMap<string, PolicyCounts>, volume: KnownVolume, result: VolumeDecision): void {
   for (const name of result.conflict ?? []) {
     const conflicts = all.get(name)?.conflicts;
     if (conflicts !== undefined) {

@@ -4,12 +4,13 @@
  * It answers with a verb, the code of the rule that decided, and a reason in words and numbers; never with nothing (S5).
  */
 import type { Decision, LedgerEntry } from '@couchestor/shared/contracts/brain';
-import { currentTier, type PoolTier, type Tier } from '@couchestor/shared/tiers';
+import type { VolumeSample } from '@couchestor/shared/contracts/volume-sampled';
+import { type CurrentTier, currentTier, type PoolTier, type Tier } from '@couchestor/shared/tiers';
 import { type ActivePolicy, type PoolTiers, selectsVolume } from './active-policy.ts';
 import { decideTier, isPromotion } from './decide-tier.ts';
 import { holdBack } from './hold-back.ts';
 import type { Cluster, KnownVolume } from './known-volume.ts';
-import { measure, sampleOf } from './measure.ts';
+import { measure } from './measure.ts';
 import { type RuleCode, rules } from './rules.ts';
 import type { CompleteRound } from './samples.ts';
 import { look } from './sight.ts';
@@ -34,7 +35,7 @@ export interface RoundFacts {
 }
 
 /** A move that is wanted and that nothing but a free slot holds back. */
-export interface WantedMove extends Omit<Wish, 'sinceMs'> {
+export interface WantedMove extends Wish {
   readonly to: Tier;
   readonly from: Tier | 'mixed';
   readonly iops: number;
@@ -46,110 +47,123 @@ export interface VolumeDecision {
   readonly decision: Decision;
   readonly wanted?: WantedMove;
   /** The one enabled policy that acts on the volume. */
-  readonly policy?: ActivePolicy;
+  readonly policy?: ActivePolicy | undefined;
   /** Names of the policies that fight for it. */
   readonly conflict?: readonly string[];
   /** The tier that it counts for. */
-  readonly tier?: Tier;
+  readonly tier?: Tier | undefined;
 }
 
+/** As long as a sentence of the contract may be. */
+const reasonCharsMax = 2_000;
+
 export function decideVolume(volume: KnownVolume, entry: LedgerEntry | undefined, facts: RoundFacts): VolumeDecision {
-  const selecting = (facts.policiesByClass.get(volume.storageClass ?? '') ?? []).filter(({ active }) => selectsVolume(active.policy, volume));
-  const enabled = selecting.filter(({ active }) => active.policy.spec.enabled);
+  const selecting = facts.policiesByClass.get(volume.storageClass ?? '')?.filter(({ active }) => selectsVolume(active.policy, volume)) ?? [];
+  const enabled = selecting.length === 0 ? selecting : selecting.filter(({ active }) => active.policy.spec.enabled);
   const [policy, second] = enabled;
   const draft = startDecision(volume, policy, facts);
   if (entry?.pending !== undefined) {
-    return { decision: pendingDecision(draft, entry.pending), ...(policy === undefined ? {} : { policy: policy.active, ...tierOf(draft) }) };
+    return { decision: pendingDecision(draft, entry.pending), policy: policy?.active, tier: draft.current };
   }
   if (second !== undefined) {
     const names = enabled.map(({ active }) => active.policy.name).sort();
     const words = `policies ${names.join(' and ')} both select the volume, so neither acts on it: narrow a storageClassName or a volumeSelector`;
-    return { decision: { ...decided(draft, 'CONFLICT', words), policy: names.join(', ') }, conflict: names };
+    return { decision: decided(draft, { rule: 'CONFLICT', reason: words, policy: names.join(', ') }), conflict: names };
   }
   if (policy === undefined) {
     return { decision: unclaimed(draft, volume, selecting) };
   }
-  return { ...decideByPolicy({ volume, entry, policy, facts, draft }), policy: policy.active, ...tierOf(draft) };
+  return decideByPolicy({ volume, entry, policy, facts, draft });
 }
 
+/** What is known of the volume before any rule is asked. */
 interface Draft {
-  readonly base: Omit<Decision, 'verb' | 'rule' | 'reason'>;
+  readonly volumeId: string;
+  readonly decidedAt: string;
+  readonly policy: ActivePolicy | undefined;
+  readonly placement: CurrentTier['placement'];
+  /** The tier to decide from. */
   readonly current: Tier | undefined;
-  readonly placementKnown: boolean;
+  readonly sample: VolumeSample | undefined;
+  readonly sampleAgeMs: number | undefined;
 }
 
 function startDecision(volume: KnownVolume, policy: PolicyInRound | undefined, facts: RoundFacts): Draft {
-  const placementKnown = volume.replicas.length > 0 && volume.replicas.every(({ pool }) => pool !== undefined);
-  const poolTiers = volume.replicas.map(({ pool }): PoolTier => policy?.poolTiers.tierOf.get(pool ?? '') ?? 'none');
-  const { placement, decideAs } = currentTier(poolTiers);
-  const seen = sampleOf(policy?.round, volume.id, facts.nowMs);
-  const base = {
+  const { placement, decideAs } = placementOf(volume, policy);
+  return {
     volumeId: volume.id,
     decidedAt: facts.decidedAt,
+    policy: policy?.active,
     placement,
-    ...(policy === undefined ? {} : { policy: policy.active.policy.name, watermarks: policy.active.watermarks }),
-    ...(seen.sample === undefined ? {} : { sample: seen.sample }),
-    ...(seen.ageMs === undefined ? {} : { sampleAgeMs: seen.ageMs }),
+    current: decideAs,
+    sample: policy?.round?.samples.get(volume.id),
+    sampleAgeMs: policy?.round === undefined ? undefined : Math.max(0, facts.nowMs - policy.round.publishedAtMs),
   };
-  return { base, current: decideAs, placementKnown };
+}
+
+function placementOf({ replicas }: KnownVolume, policy: PolicyInRound | undefined): CurrentTier {
+  return currentTier(replicas.map(({ pool }): PoolTier => policy?.poolTiers.tierOf.get(pool ?? '') ?? 'none'));
 }
 
 function decideByPolicy(o: { volume: KnownVolume; entry: LedgerEntry | undefined; policy: PolicyInRound; facts: RoundFacts; draft: Draft }): VolumeDecision {
   const { volume, entry, facts, draft } = o;
-  const { active, poolTiers, round } = o.policy;
+  const { active: policy, poolTiers, round } = o.policy;
   const { cluster, nowMs } = facts;
+  const { current: tier, sample } = draft;
   if (cluster === undefined || !facts.readable) {
-    return { decision: decided(draft, 'MAYASTOR_UNREADABLE', 'Mayastor could not be read, and without it nobody knows where the replicas lie') };
+    return decidedBy(draft, 'MAYASTOR_UNREADABLE', 'Mayastor could not be read, and without it nobody knows where the replicas lie');
   }
-  if (!active.windowMeasured) {
-    return { decision: decided(draft, 'NO_WINDOW', `eight other sampling windows are in use; give the policy one of those instead of ${active.policy.spec.samplingWindow}`) };
+  if (!policy.windowMeasured) {
+    return answer('NO_WINDOW', `eight other sampling windows are in use; give the policy one of those instead of ${policy.policy.spec.samplingWindow}`);
   }
-  if (!draft.placementKnown) {
-    return { decision: decided(draft, 'PLACEMENT_UNKNOWN', 'Mayastor does not say on which pool every replica lies; a node may be away') };
+  if (volume.replicas.length === 0 || volume.replicas.some(({ pool }) => pool === undefined)) {
+    return answer('PLACEMENT_UNKNOWN', 'Mayastor does not say on which pool every replica lies; a node may be away');
   }
-  const measured = measure({ round, sample: draft.base.sample, published: volume.published, windowText: active.policy.spec.samplingWindow, nowMs });
+  const measured = measure({ round, sample, published: volume.published, windowText: policy.policy.spec.samplingWindow, nowMs });
   if (!measured.known) {
-    return { decision: decided(draft, measured.rule, measured.words) };
+    return decidedBy(draft, measured.rule, measured.words);
   }
-  const { current } = draft;
-  if (current === undefined) {
-    return { decision: decided(draft, 'OUTSIDE_TIERS', 'no replica lies on a pool that exactly one tier of the policy selects: label its pools, or move it to a tier by hand') };
+  if (tier === undefined) {
+    return decidedBy(draft, 'OUTSIDE_TIERS', 'no replica lies on a pool that exactly one tier of the policy selects: label its pools, or move it to a tier by hand');
   }
-  const { watermarks, destinations } = active;
-  const tier = decideTier({ current, iops: measured.iops, watermarks, destinations });
-  const mixed = draft.base.placement === 'mixed';
-  const words = `${measured.words}, ${tierWords({ decision: tier, current, watermarks })}`;
-  if (tier.rule === 'STAY' && !mixed) {
-    return { decision: decided(draft, 'STAY', words) };
+  const { watermarks, destinations } = policy;
+  const { rule: tierRule, to } = decideTier({ current: tier, iops: measured.iops, watermarks, destinations });
+  const mixed = draft.placement === 'mixed';
+  const words = `${measured.words}, ${tierWords({ rule: tierRule, current: tier, watermarks })}`;
+  if (tierRule === 'STAY' && !mixed) {
+    return decidedBy(draft, 'STAY', words);
   }
-  const rule: RuleCode = tier.rule === 'STAY' ? 'REPAIR' : tier.rule;
-  const reason = rule === 'REPAIR' ? `${words}; replicas lie in several tiers and are brought together in ${tier.to}` : words;
+  const rule: RuleCode = tierRule === 'STAY' ? 'REPAIR' : tierRule;
+  const reason = rule === 'REPAIR' ? `${words}; replicas lie in several tiers and are brought together in ${to}` : words;
   const held = holdBack({
     volume,
     entry,
-    policy: active,
-    to: tier.to,
-    exemptFromCooldown: mixed && (rule === 'REPAIR' || stoppedHalfWay(entry, tier.to)),
+    policy,
+    to,
+    exemptFromCooldown: mixed && (rule === 'REPAIR' || stoppedHalfWay(entry, to)),
     tiersWithOnlinePool: poolTiers.withOnlinePool,
     nowMs,
-    look: () => look({ volume, to: tier.to, policy: active, cluster }),
+    look: () => look({ volume, to, policy, cluster }),
   });
   if (held !== undefined) {
-    return { decision: { ...decided(draft, held.rule, `${reason}. ${held.words}`), to: tier.to } };
+    return decidedBy(draft, held.rule, `${reason}. ${held.words}`, to);
   }
-  return {
-    decision: { ...decided(draft, rule, reason), to: tier.to },
-    wanted: {
-      volumeId: volume.id,
-      policy: active.policy.name,
-      urgent: mixed || isPromotion(current, tier.to),
-      to: tier.to,
-      from: mixed ? 'mixed' : current,
-      iops: measured.iops,
-      active,
-      volume,
-    },
+  const wanted: WantedMove = {
+    volumeId: volume.id,
+    policy: policy.policy.name,
+    urgent: mixed || isPromotion(tier, to),
+    sinceMs: facts.nowMs,
+    to,
+    from: mixed ? 'mixed' : tier,
+    iops: measured.iops,
+    active: policy,
+    volume,
   };
+  return { ...decidedBy(draft, rule, reason, to), wanted };
+}
+
+function decidedBy(draft: Draft, rule: RuleCode, reason: string, to?: Tier): VolumeDecision {
+  return { decision: decided(draft, { rule, reason, to }), policy: draft.policy, tier: draft.current };
 }
 
 /** The last move was to the same tier and left some replicas behind: to go on is not to move again. */
@@ -158,25 +172,45 @@ function stoppedHalfWay(entry: LedgerEntry | undefined, to: Tier): boolean {
   return last !== undefined && last.to === to && last.result.outcome !== 'success' && last.result.replicasMoved > 0;
 }
 
-function pendingDecision(draft: Draft, pending: NonNullable<LedgerEntry['pending']>): Decision {
-  const { request, accepted, step } = pending;
+function pendingDecision(draft: Draft, { request, accepted, step }: NonNullable<LedgerEntry['pending']>): Decision {
   const rule = accepted ? 'MOVING' : 'REQUESTED';
   const words = accepted ? `${request.moveId} is at step ${step ?? 'analyze'}` : `${request.moveId} was requested and waits for a migrator`;
-  return { ...decided(draft, rule, `${request.reason}. Move ${words}`), policy: request.policy.name, to: request.to };
+  return decided(draft, { rule, reason: `${request.reason}. Move ${words}`, to: request.to, policy: request.policy.name });
 }
 
-function unclaimed(draft: Draft, volume: KnownVolume, disabled: readonly PolicyInRound[]): Decision {
-  const [policy] = disabled;
-  if (policy !== undefined) {
-    return { ...decided(draft, 'POLICY_DISABLED', `policy ${policy.active.policy.name} selects the volume and is disabled`), policy: policy.active.policy.name };
+function unclaimed(draft: Draft, volume: KnownVolume, [disabled]: readonly PolicyInRound[]): Decision {
+  if (disabled === undefined) {
+    return decided(draft, { rule: 'NO_POLICY', reason: `no policy selects it (storage class ${volume.storageClass ?? 'not known'})` });
   }
-  return decided(draft, 'NO_POLICY', `no policy selects it (storage class ${volume.storageClass ?? 'not known'})`);
+  const { name } = disabled.active.policy;
+  return decided(draft, { rule: 'POLICY_DISABLED', reason: `policy ${name} selects the volume and is disabled`, policy: name });
 }
 
-function decided({ base }: Draft, rule: RuleCode, reason: string): Decision {
-  return { ...base, verb: rules[rule].verb, rule, reason: reason.slice(0, 2_000) };
-}
-
-function tierOf({ current }: Draft): { tier?: Tier } {
-  return current === undefined ? {} : { tier: current };
+/** One literal with the optional fields added after it: this is made for every volume in every round, and spreading costs several times that. */
+function decided(draft: Draft, o: { rule: RuleCode; reason: string; to?: Tier | undefined; policy?: string }): Decision {
+  const decision: Decision = {
+    volumeId: draft.volumeId,
+    decidedAt: draft.decidedAt,
+    verb: rules[o.rule].verb,
+    rule: o.rule,
+    reason: o.reason.length > reasonCharsMax ? o.reason.slice(0, reasonCharsMax) : o.reason,
+    placement: draft.placement,
+  };
+  const policy = o.policy ?? draft.policy?.policy.name;
+  if (policy !== undefined) {
+    decision.policy = policy;
+  }
+  if (draft.policy !== undefined) {
+    decision.watermarks = draft.policy.watermarks;
+  }
+  if (draft.sample !== undefined) {
+    decision.sample = draft.sample;
+  }
+  if (draft.sampleAgeMs !== undefined) {
+    decision.sampleAgeMs = draft.sampleAgeMs;
+  }
+  if (o.to !== undefined) {
+    decision.to = o.to;
+  }
+  return decision;
 }

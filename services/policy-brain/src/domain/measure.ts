@@ -12,16 +12,6 @@ export type Measurement =
   | { readonly known: true; readonly iops: number; readonly words: string }
   | { readonly known: false; readonly rule: RuleCode; readonly words: string };
 
-export interface Seen {
-  readonly sample: VolumeSample | undefined;
-  readonly ageMs: number | undefined;
-}
-
-/** What the newest round says about the volume, for showing. */
-export function sampleOf(round: CompleteRound | undefined, volumeId: string, nowMs: number): Seen {
-  return { sample: round?.samples.get(volumeId), ageMs: round === undefined ? undefined : Math.max(0, nowMs - round.publishedAtMs) };
-}
-
 export function measure(o: {
   readonly round: CompleteRound | undefined;
   readonly sample: VolumeSample | undefined;

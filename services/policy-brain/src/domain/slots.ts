@@ -10,7 +10,8 @@ export interface Wish {
   readonly policy: string;
   /** Repairs of mixed volumes, and moves to a faster tier. */
   readonly urgent: boolean;
-  readonly sinceMs: number;
+  /** Since when it has been wanted. */
+  sinceMs: number;
 }
 
 export interface SlotLimits {

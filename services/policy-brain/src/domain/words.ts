@@ -1,15 +1,15 @@
 /** Numbers and tier decisions as people read them. */
 import type { Tier } from '@couchestor/shared/tiers';
-import type { TierDecision, Watermarks } from './decide-tier.ts';
+import type { TierRule, Watermarks } from './decide-tier.ts';
 
 export function formatIops(iops: number): string {
   return iops >= 10 || Number.isInteger(iops) ? String(Math.round(iops)) : iops.toFixed(1);
 }
 
 /** Why the tier follows from the mean: the second half of a decision's reason. */
-export function tierWords(o: { decision: TierDecision; current: Tier; watermarks: Watermarks }): string {
+export function tierWords(o: { rule: TierRule; current: Tier; watermarks: Watermarks }): string {
   const { high, warm, low } = o.watermarks;
-  switch (o.decision.rule) {
+  switch (o.rule) {
     case 'TO_HOT':
       return `at or above the high watermark ${high}: ${o.current} to hot`;
     case 'TO_COLD':
