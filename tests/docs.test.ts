@@ -78,6 +78,15 @@ describe('the pages', () => {
   });
 });
 
+describe('the source', () => {
+  it('tells people to type only commands that exist', () => {
+    const known = new Set(commandTable.map(({ name }) => name));
+    const named = sources().flatMap((text) => [...text.matchAll(/`couchestor ([a-z][a-z-]*)/g)].map(([, command]) => command ?? ''));
+    expect(named.length).toBeGreaterThan(10);
+    expect([...new Set(named)].filter((command) => !known.has(command))).toEqual([]);
+  });
+});
+
 describe('anchors', () => {
   it.each([
     ['What is here, and what is not yet', 'what-is-here-and-what-is-not-yet'],

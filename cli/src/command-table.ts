@@ -50,6 +50,11 @@ export const commandTable: readonly TableEntry[] = [
     load: async () => (await import('./commands/explain.ts')).explain,
   },
   {
+    name: 'doctor',
+    summary: 'What moves have left in Mayastor, by its marks alone, and undo cordons and labels by hand.',
+    load: async () => (await import('./commands/doctor.ts')).doctor,
+  },
+  {
     name: 'dead-letters',
     summary: 'List or replay messages that could not be handled.',
     load: async () => (await import('./commands/dead-letters.ts')).deadLetters,

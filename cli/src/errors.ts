@@ -15,7 +15,11 @@ export const CliError = defineErrors('CLI', {
     help: 'A stack with this data folder is running already. Stop it with Ctrl-C where it runs, or name another folder with --data-dir.',
   },
   STACK_NOT_READY: { retry: true, help: 'A service did not become ready. Its log tells why.' },
-  MISSING_FILE: { retry: false, help: 'A file of the local stack is missing. Is the checkout complete?' },
+  GATES_IN_USE: {
+    retry: true,
+    help: 'Nothing was undone: a migrator may need these gates now, and without them Mayastor would choose a replica by itself. A running migrator undoes them when they are of no more use; `couchestor doctor --undo-gates --force` does not wait for that.',
+  },
+  MISSING_FILE: { retry: false, help: 'There is no such file or folder.' },
 });
 
 /** @param problem one sentence for the person who typed it, and where to read more */

@@ -36,7 +36,7 @@ const sources: readonly { readonly title: string; readonly register: (registry: 
   {
     title: 'migrator',
     register: (registry) => {
-      migratorMetrics(registry);
+      migratorMetrics(registry, { openMoves: never, queueDepth: never, now: never });
       return new Counter({ ...jobsTotal(), registers: [registry] });
     },
   },

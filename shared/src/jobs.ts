@@ -17,8 +17,8 @@ export const JobsError = defineErrors('JOBS', {
   CLOSED: { retry: false, help: 'The job queue was used after it had been closed.' },
 });
 
-const lockDurationMs = 10_000;
-const stalledIntervalMs = 5_000;
+/** How long the job of a worker that died stays locked. No more than this: it delays every move that the worker had in hand. */
+const jobLockMsMax = 10_000;
 /** BullMQ fails a job for good after this many deaths of its worker. Nothing but the journal decides that a move is over. */
 const stalledCountMax = 1_000_000;
 /** The longest that one call to Redis may take before it is given up. */
@@ -99,6 +99,8 @@ export interface JobWorkerInput<T> extends JobsInput<T> {
   /** The signal is aborted when the worker stops, or when it may have lost the job to another worker. A throw ends the job too. */
   readonly handle: (job: { id: string; data: T }, signal: AbortSignal) => Promise<void>;
   readonly registry?: Registry;
+  /** How long the job of a worker that died stays locked, at most and by default 10 s. */
+  readonly lockMs?: number;
 }
 
 /**
@@ -106,6 +108,7 @@ export interface JobWorkerInput<T> extends JobsInput<T> {
  * handlers' signals and waits for them to return; a job whose handler then throws goes back into the queue.
  */
 export async function startJobWorker<T>(o: JobWorkerInput<T>): Promise<{ stop(): Promise<void> }> {
+  const lockMs = Math.min(o.lockMs ?? jobLockMsMax, jobLockMsMax);
   const finished = o.registry === undefined ? undefined : jobsFinished(o.registry);
   const stopping = new AbortController();
   const closing = new AbortController();
@@ -157,8 +160,8 @@ export async function startJobWorker<T>(o: JobWorkerInput<T>): Promise<{ stop():
   const worker = new Worker(o.queue, (job, token, signal) => track(run(job, token, signal)), {
     connection: { ...connectionTo(o.redisUrl, closing.signal), maxRetriesPerRequest: null },
     concurrency: o.concurrency,
-    lockDuration: lockDurationMs,
-    stalledInterval: stalledIntervalMs,
+    lockDuration: lockMs,
+    stalledInterval: lockMs / 2,
     maxStalledCount: stalledCountMax,
     removeOnComplete: { count: 0 },
     removeOnFail: { count: 0 },

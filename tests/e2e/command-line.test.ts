@@ -18,7 +18,19 @@ describe('help', () => {
     const help = await couchestor(['--help']);
     expect(help.code).toBe(0);
     const commands = [...help.stdout.matchAll(/^ {2}([a-z-]+) {2}/gm)].map(([, name = '']) => name);
-    expect(commands).toEqual(['up', 'demo', 'operator', 'run', 'status', 'volumes', 'policies', 'migrations', 'explain', 'dead-letters']);
+    expect(commands).toEqual([
+      'up',
+      'demo',
+      'operator',
+      'run',
+      'status',
+      'volumes',
+      'policies',
+      'migrations',
+      'explain',
+      'doctor',
+      'dead-letters',
+    ]);
     const pages = await Promise.all(commands.map((name) => couchestor([name, '--help'])));
     for (const [index, page] of pages.entries()) {
       expect(page, commands[index]).toMatchObject({ code: 0, stderr: '', stdout: expect.stringContaining('USAGE:') });

@@ -3,26 +3,18 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import type { SystemStatus } from '@couchestor/cli/client/gather-status';
+import type { StackFile } from '@couchestor/cli/stack/stack-file';
 import { explainVolume, listPolicies, retryVolume, volumeViewSchema } from '@couchestor/shared/contracts/brain';
 import { cancelMove, listMoves, showMove } from '@couchestor/shared/contracts/migrator';
 import { waitUntil } from '@couchestor/shared/testing/wait-until';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { z } from 'zod';
 import { couchestor, isAlive, json, type Running, start } from './couchestor.ts';
 import { publishRaw } from './nats-publish.ts';
 
 const fixture = (name: string): string => fileURLToPath(new URL(`fixtures/${name}`, import.meta.url));
 const startTimeoutMs = 120_000;
 const moveTimeoutMs = 90_000;
-
-const stackSchema = z.object({
-  natsUrl: z.string(),
-  adminUrl: z.string(),
-  mayastorUrl: z.string(),
-  services: z.array(z.object({ name: z.string(), metricsUrl: z.string(), healthUrl: z.string() })),
-  processes: z.array(z.object({ name: z.string(), pid: z.number() })),
-});
-const statusSchema = z.object({ healthy: z.boolean(), services: z.array(z.object({ name: z.string(), state: z.string() })) });
 
 let dataDir: string;
 let up: Running;
@@ -33,19 +25,23 @@ function startUp(...more: string[]): Running {
   return start(['up', ...at(), '--scenario', fixture('stack.yaml'), '--policies', fixture('policies'), ...more]);
 }
 
-async function stack(): Promise<z.infer<typeof stackSchema>> {
-  return stackSchema.parse(JSON.parse(await readFile(join(dataDir, 'stack.json'), 'utf8')));
+async function stack(): Promise<StackFile> {
+  return JSON.parse(await readFile(join(dataDir, 'stack.json'), 'utf8')) as StackFile;
+}
+
+async function status(): Promise<SystemStatus> {
+  return (await json(['status', ...at()])) as SystemStatus;
 }
 
 async function pidOf(name: string): Promise<number | undefined> {
   return (await stack()).processes.find((process) => process.name === name)?.pid;
 }
 
-async function moves(): Promise<z.infer<typeof listMoves.response>> {
+async function moves() {
   return listMoves.response.parse(await json(['migrations', ...at()]));
 }
 
-async function explain(volume: string): Promise<z.infer<typeof explainVolume.response>> {
+async function explain(volume: string) {
   return explainVolume.response.parse(await json(['explain', volume, ...at()]));
 }
 
@@ -72,9 +68,9 @@ afterAll(async () => {
 
 describe('a running stack', () => {
   it('shows every service as ready, with a metrics endpoint of its own', async () => {
-    const status = statusSchema.parse(await json(['status', ...at()]));
-    expect(status.healthy).toBe(true);
-    expect(status.services.map(({ name, state }) => [name, state])).toEqual(
+    const { healthy, services } = await status();
+    expect(healthy).toBe(true);
+    expect(services.map(({ name, state }) => [name, state])).toEqual(
       ['mayastor-simulator', 'metrics-watcher', 'policy-brain', 'migrator'].map((name) => [name, 'ready']),
     );
     for (const { name, metricsUrl } of (await stack()).services) {
@@ -86,12 +82,18 @@ describe('a running stack', () => {
   it('refuses a second stack with the same data, and goes on', async () => {
     const second = await startUp().ended;
     expect(second).toMatchObject({ code: 1, stderr: expect.stringContaining('is running already') });
-    expect(statusSchema.parse(await json(['status', ...at()])).healthy).toBe(true);
+    expect((await status()).healthy).toBe(true);
   });
 
   it('prints tables for people and the same things as JSON for programs', async () => {
-    const { volumes } = z.object({ volumes: z.array(volumeViewSchema) }).parse(await json(['volumes', ...at()]));
-    expect(volumes.map(({ name }) => name).sort()).toEqual(['billing', 'orders-archive', 'orders-db']);
+    const { volumes } = (await json(['volumes', ...at()])) as { volumes: unknown };
+    expect(
+      volumeViewSchema
+        .array()
+        .parse(volumes)
+        .map(({ name }) => name)
+        .sort(),
+    ).toEqual(['billing', 'orders-archive', 'orders-db']);
     const table = await couchestor(['volumes', ...at()]);
     expect(table.stdout).toMatch(/^VOLUME +SIZE +IOPS +TIER +STATUS +POOLS +DECISION$/m);
     expect(table.stdout).toMatch(/^orders-db +32\.0 MiB /m);
@@ -158,9 +160,7 @@ describe('a running stack', () => {
   it('has lost no byte and no redundancy by then', async () => {
     const { adminUrl } = await stack();
     const answer = await fetch(`${adminUrl}/verify`, { method: 'POST' });
-    const found = z
-      .object({ bytesVerified: z.number(), corrupt: z.number(), corruptReads: z.number(), underReplicatedMs: z.number() })
-      .parse(await answer.json());
+    const found = (await answer.json()) as { bytesVerified: number };
     expect(found).toMatchObject({ corrupt: 0, corruptReads: 0, underReplicatedMs: 0 });
     expect(found.bytesVerified).toBeGreaterThan(64 * 1024 * 1024);
   });
@@ -169,7 +169,7 @@ describe('a running stack', () => {
     for (const name of ['nats', 'redis', 'prometheus']) {
       process.kill((await pidOf(name)) ?? 0, 'SIGKILL');
     }
-    await up.saw(/(runs again[^]*){7}/, 30_000);
+    await up.saw(/(runs again[\s\S]*){7}/, 30_000);
     await waitUntil(async () => (await couchestor(['status', ...at()])).code === 0, { timeoutMs: 30_000, intervalMs: 300 });
   });
 
@@ -199,11 +199,7 @@ describe('a running stack', () => {
 
   it('keeps a message that nobody understands, and can replay it', async () => {
     await publishRaw({ natsUrl: (await stack()).natsUrl, subject: 'couchestor.migration.requested', payload: 'not even JSON' });
-    const listed = z.object({
-      total: z.number(),
-      deadLetters: z.array(z.object({ sequence: z.number(), errorCode: z.string(), data: z.string() })),
-    });
-    const list = async (): Promise<z.infer<typeof listed>> => listed.parse(await json(['dead-letters', ...at()]));
+    const list = async () => (await json(['dead-letters', ...at()])) as { total: number; deadLetters: { sequence: number }[] };
     await waitUntil(async () => (await list()).total === 1, { timeoutMs: 20_000, intervalMs: 300 });
     const [letter] = (await list()).deadLetters;
     expect(letter).toMatchObject({ data: 'not even JSON' });
@@ -257,12 +253,11 @@ describe('Ctrl-C', () => {
     async () => {
       up = startUp();
       await up.saw('up after', startTimeoutMs);
+      // Five on a machine that does nothing else; tests share theirs.
+      expect(Number(/up after ([\d.]+) s/.exec(up.stdout())?.[1])).toBeLessThan(10);
       const { finished } = await moves();
       expect(finished.map(({ result }) => result?.outcome)).toEqual(expect.arrayContaining(['success', 'aborted', 'refused']));
-      const { processes } = await stack();
-      const { supervisor } = z
-        .object({ supervisor: z.object({ pid: z.number() }) })
-        .parse(JSON.parse(await readFile(join(dataDir, 'stack.json'), 'utf8')));
+      const { processes, supervisor } = await stack();
       process.kill(supervisor.pid, 'SIGKILL');
       await waitUntil(() => processes.every(({ pid }) => !isAlive(pid)), {
         timeoutMs: 20_000,

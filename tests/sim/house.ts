@@ -86,13 +86,14 @@ export async function pass(h: House, ms: number): Promise<void> {
   h.world.catchUp();
 }
 
-/** Does something the moment the journal first holds the step, before any call of that step is made. */
-export function atStep(h: House, step: MoveStep, act: () => void): void {
+/** Does something the moment the journal first holds the step (of the nth replica), before any call of that step is made. */
+export function atStep(h: House, step: MoveStep, act: () => void, replica = 1): void {
   const before = h.broker.onPublished;
   let done = false;
   h.broker.onPublished = (message) => {
     before(message);
-    if (!done && message.type === 'migration.advanced' && (message.payload as { step: MoveStep }).step === step) {
+    const advanced = message.payload as { step: MoveStep; replica: number };
+    if (!done && message.type === 'migration.advanced' && advanced.step === step && advanced.replica >= replica) {
       done = true;
       act();
     }

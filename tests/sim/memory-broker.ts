@@ -90,7 +90,9 @@ export class MemoryBroker {
       create: (key, value) => around(() => (records().has(key) ? undefined : put(key, value))),
       update: (key, value, revision) => around(() => (records().get(key)?.revision === revision ? put(key, value) : undefined)),
       delete: (key, revision) =>
-        around(() => (revision === undefined || records().get(key)?.revision === revision ? (records().delete(key), true) : false)),
+        around(
+          () => (revision === undefined || records().get(key)?.revision === revision) && (records().delete(key) || revision === undefined),
+        ),
       entries: () => around(() => [...records().values()]),
       createdAt: () => around(() => new Date(0)),
       watch: () => {

@@ -1,7 +1,7 @@
 /** A migrator process in the simulation: its real handlers on the model, with a crash wherever one is wanted. */
 
 import { Journal } from '@couchestor/migrator/adapters/journal';
-import { onMigrationRequested } from '@couchestor/migrator/handlers/on-migration-requested';
+import { type AcceptDeps, onMigrationRequested } from '@couchestor/migrator/handlers/on-migration-requested';
 import { type RunDeps, runMove } from '@couchestor/migrator/handlers/run-migrate-volume';
 import { sweepOnce } from '@couchestor/migrator/handlers/sweep-loop';
 import { migratorMetrics } from '@couchestor/migrator/metrics';
@@ -87,7 +87,7 @@ export class SimulatedMigrator {
       clock: o.time.now,
       timers: o.time,
       logger,
-      metrics: migratorMetrics(new Registry()),
+      metrics: migratorMetrics(new Registry(), { openMoves: () => [], queueDepth: async () => 0, now: o.time.now }),
       limits: () => ({
         syncedHoldMs: 5_000,
         settleMs: 5_000,
@@ -100,7 +100,8 @@ export class SimulatedMigrator {
     };
   }
 
-  get #accepting() {
+  /** What a move is accepted with. */
+  accepting(): AcceptDeps {
     const queue = {
       add: async (id: string, data: { moveId: string; volumeId: string }) => {
         this.jobs.set(id, data);
@@ -111,7 +112,8 @@ export class SimulatedMigrator {
       ping: async () => undefined,
       close: async () => undefined,
     };
-    return { queue, openMovesMax: 10, dryRun: false, preservationMode: false };
+    const { journal, clock, logger } = this.deps;
+    return { journal, clock, logger, queue, openMovesMax: 10, dryRun: false, preservationMode: false };
   }
 
   /** Never returns in a dead process. */
@@ -125,13 +127,18 @@ export class SimulatedMigrator {
   };
 
   async accept(request: MoveRequest): Promise<void> {
-    await onMigrationRequested({ ...this.deps, ...this.#accepting }, { payload: request, publishedAt: new Date(this.deps.clock()) });
+    await onMigrationRequested({ ...this.deps, ...this.accepting() }, { payload: request, publishedAt: new Date(this.deps.clock()) });
+  }
+
+  /** @param running volumes whose move runs in this process */
+  async lookAround(running: ReadonlySet<string> = new Set()): Promise<void> {
+    await sweepOnce({ ...this.deps, ...this.accepting(), intervalMs: 30_000, running }, new AbortController().signal);
   }
 
   /** One sweep, and then every job that it queued. */
   async sweep(): Promise<void> {
+    await this.lookAround();
     const signal = new AbortController().signal;
-    await sweepOnce({ ...this.deps, ...this.#accepting, intervalMs: 30_000, running: new Set() }, signal);
     for (const [id, job] of [...this.jobs]) {
       this.jobs.delete(id);
       await runMove(this.deps, job, signal);

@@ -1,13 +1,10 @@
 /** Steps and ends of moves, as they happen, until Ctrl-C. */
-import { type migrationAdvanced as advancedContract, migrationAdvanced, migrationFinished } from '@couchestor/shared/contracts/migration';
-import type { z } from 'zod';
+import { migrationAdvanced, migrationFinished } from '@couchestor/shared/contracts/migration';
 import { formatClock } from '../terminal/format.ts';
 import type { Output } from '../terminal/output.ts';
 import { advancedLine, finishedLine } from '../view/event-lines.ts';
 import { allVolumes } from './find-volume.ts';
 import type { Client } from './with-bus.ts';
-
-export type Advanced = z.infer<typeof advancedContract.payload>;
 
 export async function watchMoves(o: { client: Client; json: boolean; output: Output }): Promise<void> {
   const { client, json, output } = o;

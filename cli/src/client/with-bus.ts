@@ -10,8 +10,13 @@ import { findRunningStack } from '../stack/find-running.ts';
 import type { StackFile } from '../stack/stack-file.ts';
 import type { ClientValues } from './options.ts';
 
-const defaultNatsUrl = 'nats://127.0.0.1:4222';
+export const defaultNatsUrl = 'nats://127.0.0.1:4222';
 const reachTimeoutMs = 2_000;
+
+interface ConnectInput {
+  readonly values: ClientValues;
+  readonly env: NodeJS.ProcessEnv;
+}
 
 export interface Client {
   readonly bus: Bus;
@@ -22,31 +27,37 @@ export interface Client {
   ask<Q, A>(rpc: RpcContract<Q, A>, request: Q): Promise<A>;
 }
 
-export async function withBus<T>(o: { values: ClientValues; env: NodeJS.ProcessEnv }, use: (client: Client) => Promise<T>): Promise<T> {
+export async function withBus<T>(o: ConnectInput, use: (client: Client) => Promise<T>): Promise<T> {
+  const client = await openClient(o);
+  try {
+    return await use(client);
+  } finally {
+    await client.bus.close();
+  }
+}
+
+/** Throws CLI_NOT_RUNNING where nobody listens. Whoever opens it closes its bus. */
+export async function openClient(o: ConnectInput): Promise<Client> {
   const { timeoutMs } = o.values;
   const stack = o.values.natsUrl === undefined ? await findRunningStack({ dataDir: o.values.dataDir, env: o.env }) : undefined;
   const natsUrl = o.values.natsUrl ?? stack?.natsUrl ?? defaultNatsUrl;
   await reach(natsUrl);
   const logger = createLogger({ name: 'couchestor', level: 'error', json: false, to: { write: (line) => process.stderr.write(line) } });
   const bus = await connectBus({ url: natsUrl, name: 'cli', logger, signal: AbortSignal.timeout(timeoutMs) });
-  try {
-    return await use({
-      bus,
-      natsUrl,
-      stack,
-      ask: async (rpc, request) => {
-        try {
-          return await bus.call(rpc, request, { timeoutMs });
-        } catch (error) {
-          throw BusError.is(error, 'NO_ANSWER')
-            ? new CliError('NO_ANSWER', { service: rpc.answeredBy, waitedMs: timeoutMs, natsUrl })
-            : error;
-        }
-      },
-    });
-  } finally {
-    await bus.close();
-  }
+  return {
+    bus,
+    natsUrl,
+    stack,
+    ask: async (rpc, request) => {
+      try {
+        return await bus.call(rpc, request, { timeoutMs });
+      } catch (error) {
+        throw BusError.is(error, 'NO_ANSWER')
+          ? new CliError('NO_ANSWER', { service: rpc.answeredBy, waitedMs: timeoutMs, natsUrl })
+          : error;
+      }
+    },
+  };
 }
 
 /** The bus waits for its server for as long as it takes, which is right for a service; a person wants to be told at once. */

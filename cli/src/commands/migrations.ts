@@ -86,7 +86,7 @@ async function show({ values, client, invocation: { output } }: Request, target:
   if (values.json) {
     printJson(output, answer);
   } else {
-    moveStory(answer, { paint: output.paint, columns: output.columns }).forEach(output.print);
+    moveStory(answer, { paint: output.paint, columns: output.columns, now: Date.now() }).forEach(output.print);
   }
   return exitCodes.ok;
 }

@@ -22,7 +22,7 @@ export const up = defineCommand(
         flag: 'scenario',
         kind: 'path',
         optional: true,
-        description: 'The cluster and its workload. Absent: deploy/local/start.yaml.',
+        description: 'The cluster and its workload to begin with. Absent: deploy/local/start.yaml.',
       },
       policies: {
         flag: 'policies',
@@ -59,7 +59,7 @@ export const up = defineCommand(
       const { stopMs } = await withStack(
         {
           layout,
-          scenarioFile: values.scenario ?? shippedFile('start.yaml'),
+          scenarioFrom: values.scenario ?? shippedFile('start.yaml'),
           policiesFrom: values.policies ?? shippedFile('policies'),
           fresh: values.fresh,
           install: !values.noInstall,

@@ -1,11 +1,6 @@
 /** The demonstration from start to verdict. */
 import { sleep } from '@couchestor/shared/time';
-import type { Layout } from '../stack/layout.ts';
-import { shippedFile } from '../stack/layout.ts';
-import type { Stack } from '../stack/stack.ts';
-import { stopOnSignals } from '../stack/stop-signal.ts';
-import { withStack } from '../stack/with-stack.ts';
-import { LiveFeed } from '../view/live-feed.ts';
+import { type DemoInput, type DemoTools, withDemoStack } from './demo-stack.ts';
 import { DemoWatcher } from './demo-watcher.ts';
 import { inspect, replicaCounts } from './inspect.ts';
 import { goalsOf } from './story.ts';
@@ -18,56 +13,25 @@ const goalsTimeoutMs = 72_000;
 const settleTimeoutMs = 12_000;
 const lookMs = 200;
 
-export interface RunDemoInput {
-  readonly layout: Layout;
-  readonly install: boolean;
-  readonly env: NodeJS.ProcessEnv;
-  readonly tell: (text: string, at: Date) => void;
-}
-
-export async function runDemo(o: RunDemoInput): Promise<Verdict> {
-  const feed = new LiveFeed({ startedAt: new Date(), dataDir: o.layout.dataDir, onEvent: ({ at, text }) => o.tell(text, at) });
-  const say = (text: string): void => o.tell(text, new Date());
-  const stopping = stopOnSignals({ onFirst: () => say('stopping'), onSecond: () => process.exit(1) });
-  let stack: Stack | undefined;
-  const watcher = new DemoWatcher({
-    feed,
-    killMigrator: () => {
-      if (stack === undefined) {
-        return false;
-      }
-      say('killing the migrator (kill -9) in the middle of this move');
-      stack.kill('migrator', 'SIGKILL');
-      return true;
-    },
-  });
-  try {
-    const { result } = await withStack(
-      {
-        layout: o.layout,
-        scenarioFile: shippedFile('demo.yaml'),
-        policiesFrom: shippedFile('demo-policies'),
-        fresh: true,
-        install: o.install,
-        env: o.env,
+export function runDemo(o: DemoInput): Promise<Verdict> {
+  return withDemoStack(
+    { ...o, scenario: 'demo.yaml', policies: 'demo-policies' },
+    ({ feed, stack, say }) =>
+      new DemoWatcher({
         feed,
-        watcher,
-        signal: stopping.signal,
-        onStopping: () => undefined,
-      },
-      async (started) => {
-        stack = started;
-        return play({ stack: started, watcher, say, signal: stopping.signal });
-      },
-    );
-    return result;
-  } finally {
-    stopping.detach();
-  }
+        killMigrator: () => {
+          if (stack() === undefined) {
+            return false;
+          }
+          say('killing the migrator (kill -9) in the middle of this move');
+          return stack()?.kill('migrator', 'SIGKILL') === true;
+        },
+      }),
+    play,
+  );
 }
 
-async function play(o: { stack: Stack; watcher: DemoWatcher; say: (text: string) => void; signal: AbortSignal }): Promise<Verdict> {
-  const { stack, watcher, say, signal } = o;
+async function play({ stack, watcher, say, signal }: DemoTools<DemoWatcher>): Promise<Verdict> {
   const { mayastorUrl, adminUrl } = stack.addresses;
   const sinceMs = (): number => performance.now() - stack.servicesStartedMs;
   const atStart = await replicaCounts(mayastorUrl);

@@ -9,6 +9,7 @@ export interface Layout {
   readonly lockFile: string;
   /** What runs here, for the other commands. */
   readonly stackFile: string;
+  readonly scenarioFile: string;
   readonly policiesDir: string;
   readonly logsDir: string;
   readonly natsDir: string;
@@ -24,6 +25,7 @@ export function layoutOf(o: { dataDir: string | undefined; env: NodeJS.ProcessEn
     dataDir,
     lockFile: join(dataDir, 'supervisor.lock'),
     stackFile: join(dataDir, 'stack.json'),
+    scenarioFile: join(dataDir, 'scenario.yaml'),
     policiesDir: join(dataDir, 'policies'),
     logsDir: join(dataDir, 'logs'),
     natsDir: join(dataDir, 'nats'),

@@ -1,14 +1,15 @@
 /** From a data folder to a running stack and back: the lock, what a killed supervisor left behind, and the files. */
 import { mkdir, rm } from 'node:fs/promises';
+import { keepCopy } from './keep-copy.ts';
 import type { Layout } from './layout.ts';
 import { endLeftovers } from './leftovers.ts';
-import { ensurePolicies } from './policies.ts';
 import { Stack, type StackInput } from './stack.ts';
 import { readStackFile } from './stack-file.ts';
 import { takeSupervisorLock } from './supervisor-lock.ts';
 
 export interface OpenStackInput extends StackInput {
-  /** Folder of policies that is copied where there are none yet. */
+  /** What is copied into the data folder where there is nothing yet. */
+  readonly scenarioFrom: string;
   readonly policiesFrom: string;
   /** Forget what former runs have left. */
   readonly fresh: boolean;
@@ -40,7 +41,8 @@ export async function openStack(o: OpenStackInput): Promise<OpenStack> {
     if (o.fresh) {
       await forget(layout);
     }
-    const policies = await ensurePolicies({ from: o.policiesFrom, to: layout.policiesDir });
+    await keepCopy({ from: o.scenarioFrom, to: layout.scenarioFile });
+    const policies = await keepCopy({ from: o.policiesFrom, to: layout.policiesDir });
     tell({
       kind: 'progress',
       text: `policies ${policies === 'copied' ? 'copied to' : 'are in'} ${layout.policiesDir}; edit them while it runs`,
@@ -59,6 +61,7 @@ export async function openStack(o: OpenStackInput): Promise<OpenStack> {
 /** Only what is ours: the folder may be one that a person uses for other things too. */
 async function forget(layout: Layout): Promise<void> {
   const ours = [
+    layout.scenarioFile,
     layout.policiesDir,
     layout.logsDir,
     layout.natsDir,

@@ -49,9 +49,8 @@ export function serviceOptions(o: {
       ...onBus,
       ...toMayastor,
       ...['--redis-url', at.redisUrl, '--sync-poll-interval-seconds', '0.5', '--synced-hold-seconds', '1', '--sweep-interval-seconds', '2'],
-      ...['--mayastor-timeout-seconds', '2', '--gate-lease-seconds', '5', '--simulator'],
       // A killed migrator's lock holds the gate for one lease, and so does the first one in a fresh store.
-      ...['--mayastor-timeout-seconds', '2', '--gate-lease-seconds', '5', ...movesMax],
+      ...['--mayastor-timeout-seconds', '2', '--gate-lease-seconds', '5', '--job-lock-seconds', '3', '--simulator', ...movesMax],
       ...opsOptions(at, 'migrator'),
     ],
   };

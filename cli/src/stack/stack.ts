@@ -29,7 +29,7 @@ import { type ProcessChange, SupervisedChild } from './supervised-child.ts';
 import type { SupervisedServer } from './supervised-server.ts';
 
 const readyTimeoutMs = 60_000;
-const readyPollMs = 50;
+const readyPollMs = 100;
 /** A service that dies so often before it was ever ready will not become so. */
 const firstDeathsMax = 2;
 /** Together below the five seconds in which Ctrl-C must have done its work. */
@@ -39,7 +39,6 @@ const serverGraceMs = 1_000;
 
 export interface StackInput {
   readonly layout: Layout;
-  readonly scenarioFile: string;
   readonly install: boolean;
   readonly env: NodeJS.ProcessEnv;
   readonly tell: Tell;
@@ -112,9 +111,11 @@ export class Stack {
     return [...this.#servers, ...this.#services.values()].map(({ name, up, restarts }) => ({ name, up, restarts }));
   }
 
-  /** For the demonstration: what happens to people's machines. */
-  kill(name: ServiceName, signal: NodeJS.Signals): void {
-    this.#services.get(name)?.kill(signal);
+  /** For the demonstration: what happens to people's machines. False where it is not a process of ours, or is down already. */
+  kill(name: string, signal: NodeJS.Signals): boolean {
+    const victim = [...this.#servers, ...this.#services.values()].find((process) => process.name === name);
+    victim?.kill(signal);
+    return victim?.pid !== undefined;
   }
 
   async stop(): Promise<void> {
@@ -128,8 +129,13 @@ export class Stack {
   }
 
   async #startServices(addresses: Addresses): Promise<void> {
-    const { layout, env, scenarioFile } = this.#input;
-    const options = serviceOptions({ addresses, policyDir: layout.policiesDir, scenarioFile, simulatorDir: layout.simulatorDir });
+    const { layout, env } = this.#input;
+    const options = serviceOptions({
+      addresses,
+      policyDir: layout.policiesDir,
+      scenarioFile: layout.scenarioFile,
+      simulatorDir: layout.simulatorDir,
+    });
     const { path, args } = selfCommand();
     for (const name of serviceNames) {
       const logFile = join(layout.logsDir, `${name}.log`);

@@ -50,6 +50,10 @@ export class SupervisedServer {
     return server;
   }
 
+  kill(signal: NodeJS.Signals): void {
+    this.#server?.kill(signal);
+  }
+
   async stop(graceMs: number): Promise<void> {
     this.#stopping.abort();
     // What is being started cannot be stopped yet; why it could not be started is told to whoever started it.

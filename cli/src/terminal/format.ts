@@ -27,11 +27,6 @@ export function formatClock(at: Date): string {
   return `${two(at.getHours())}:${two(at.getMinutes())}:${two(at.getSeconds())}`;
 }
 
-/** The first block of a uuid: enough to tell volumes apart on one screen, and a unique beginning is accepted everywhere. */
-export function shortId(id: string): string {
-  return id.split('-')[0] ?? id;
-}
-
 /** 4.2 s. */
 export function formatSeconds(ms: number): string {
   return `${(ms / 1_000).toFixed(1)} s`;

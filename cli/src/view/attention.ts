@@ -1,22 +1,27 @@
 /** What is wrong with the policies, so far as somebody can do something about it. */
 import type { PolicyView } from '@couchestor/shared/contracts/brain';
 
-/** Conditions whose healthy state is True; any other condition names a problem and is healthy when False. */
-const goodWhenTrue: ReadonlySet<string> = new Set([
-  'Ready',
-  'Valid',
-  'Accepted',
-  'Active',
-  'MetricsAvailable',
-  'MayastorReachable',
-  'PoolsResolved',
-  'Available',
-]);
+/** `Ready` is well when True; every other condition names a problem and is well when False. */
+const readyType = 'Ready';
 
-export function attention(policies: readonly PolicyView[]): { policy: string; text: string }[] {
-  return policies.flatMap(({ name, conditions }) =>
-    conditions
-      .filter(({ type, status }) => (goodWhenTrue.has(type) ? status === 'False' : status === 'True'))
-      .map(({ type, message }) => ({ policy: name, text: `${type}: ${message}` })),
-  );
+export interface Concern {
+  readonly policy: string;
+  readonly text: string;
+}
+
+/** A policy that is not ready repeats the problem that makes it so, which is told once; one that was switched off is no concern. */
+export function attention(policies: readonly PolicyView[]): Concern[] {
+  return policies.flatMap(({ name, enabled, phase, conditions }) => {
+    if (!enabled && phase !== 'Error') {
+      return [];
+    }
+    const problems = conditions.filter(({ type, status }) => type !== readyType && status === 'True');
+    const unready = conditions.filter(
+      ({ type, status, message }) => type === readyType && status === 'False' && problems.every((problem) => problem.message !== message),
+    );
+    return [...unready, ...problems].map(({ type, message }) => ({
+      policy: name,
+      text: `${type === readyType ? 'not ready' : type}: ${message}`,
+    }));
+  });
 }

@@ -1,5 +1,6 @@
 /** One frame of the live view: pure, from the state and the terminal's size to its lines. */
 import type { VolumeView } from '@couchestor/shared/contracts/brain';
+import type { MoveView } from '@couchestor/shared/contracts/migrator';
 import { formatDuration } from '@couchestor/shared/duration';
 import type { Paint, Style } from '../terminal/ansi.ts';
 import { formatBytes, formatClock, formatCount } from '../terminal/format.ts';
@@ -23,6 +24,8 @@ interface Look {
 /** Lines that are always there: two of head, three headings with a blank line before each, one table heading, the totals. */
 const fixedRows = 2 + 3 * 2 + 1 + 1;
 const barColumns = 16;
+/** With its percentage. */
+const barWidth = barColumns + 5;
 /** Below this the sizes make room for the reasons. */
 const columnsForSizes = 100;
 const shortNames: Readonly<Record<string, string>> = {
@@ -120,19 +123,28 @@ function moveLines({ open, finished, volumes }: LiveState, rows: number, { paint
     return [paint('  None yet: decisions need a full sampling window first.', 'dim')];
   }
   return moves.map((move) => {
-    const percent = movePercent(move);
     const styles = outcomeStyles(move.result?.outcome);
     const name = pad(truncate(names.get(move.volumeId) ?? move.volumeId, 16), 16);
-    const ended = move.result !== undefined && move.result.outcome !== 'success';
-    // What was refused or undone is not a full bar.
-    const bar = `${ended ? pad(move.result?.outcome ?? '', barColumns) : progressBar({ percent, columns: barColumns })} ${ended ? '    ' : `${String(Math.round(percent)).padStart(3)}%`}`;
     const tookMs = (move.finishedAt === undefined ? now : Date.parse(move.finishedAt)) - Date.parse(move.startedAt);
-    const place = move.destinationPool === undefined ? '' : ` ${move.sourcePool ?? '?'} → ${move.destinationPool}`;
-    const tail = move.result === undefined ? `${move.step}${place}` : move.result.message;
     const head = `  ${name} ${pad(`${move.from} → ${move.to}`, 12)} `;
-    const room = columns - textWidth(head) - textWidth(bar) - 9;
-    return `${head}${paint(bar, ...styles)} ${pad(formatDuration(Math.max(0, tookMs)), 7, 'right')} ${paint(truncate(oneLine(tail), Math.max(0, room)), ...(move.result ? styles : []))}`;
+    const took = pad(formatDuration(Math.max(0, tookMs)), 8, 'right');
+    const tail = move.result?.message ?? `${move.step}${placeText(move)}`;
+    const room = Math.max(0, columns - textWidth(head) - barWidth - textWidth(took) - 1);
+    return `${head}${paint(barText(move), ...styles)}${took} ${paint(truncate(oneLine(tail), room), ...(move.result === undefined ? [] : styles))}`;
   });
+}
+
+/** How far the move is; what was refused or undone is not a full bar, so it is named instead. */
+function barText(move: MoveView): string {
+  if (move.result !== undefined && move.result.outcome !== 'success') {
+    return pad(move.result.outcome, barWidth);
+  }
+  const percent = movePercent(move);
+  return `${progressBar({ percent, columns: barColumns })} ${String(Math.round(percent)).padStart(3)}%`;
+}
+
+function placeText({ sourcePool, destinationPool }: MoveView): string {
+  return destinationPool === undefined ? '' : ` ${sourcePool ?? '?'} → ${destinationPool}`;
 }
 
 function eventLines({ events }: LiveState, rows: number, { paint, columns }: Look): string[] {

@@ -1,14 +1,19 @@
 /** Moves as a table, and one move as its story. */
-import type { MoveView, StoryLine } from '@couchestor/shared/contracts/migrator';
+import type { MoveView, showMove } from '@couchestor/shared/contracts/migrator';
 import { formatDuration } from '@couchestor/shared/duration';
+import type { z } from 'zod';
 import type { Paint } from '../terminal/ansi.ts';
-import { formatBytes, formatClock } from '../terminal/format.ts';
+import { formatBytes, formatSeconds } from '../terminal/format.ts';
 import { progressBar } from '../terminal/progress-bar.ts';
 import { renderTable } from '../terminal/table.ts';
 import { wrap } from '../terminal/text-width.ts';
 import { movePercent, outcomeStyles } from './words.ts';
 
 const barColumns = 10;
+/** Of `+3600.0 s`: a longer move only shifts its last lines. */
+const sinceWidth = 9;
+
+type MoveStory = z.infer<typeof showMove.response>;
 
 export function movesTable(
   moves: readonly MoveView[],
@@ -32,23 +37,33 @@ export function movesTable(
   );
 }
 
-export function moveStory(
-  answer: { move: MoveView; story: readonly StoryLine[] },
-  o: { paint: Paint; columns: number | undefined },
-): string[] {
+export function moveStory(answer: MoveStory, o: { paint: Paint; columns: number | undefined; now: number }): string[] {
   const { move, story } = answer;
-  const { paint } = o;
-  const indent = ' '.repeat(26);
+  const { paint, columns = 160 } = o;
+  const tookMs = Math.max(0, endOf(move, o.now) - Date.parse(move.startedAt));
+  const stepWidth = Math.max(...story.map(({ step }) => step.length), 0);
+  const indent = sinceWidth + 2 + stepWidth + 2;
   return [
     `${paint(move.moveId, 'bold')}  volume ${move.volumeId}, ${move.from} → ${move.to}, policy ${move.policy}`,
     `${paint(stateText(move), ...outcomeStyles(move.result?.outcome))}${move.result === undefined ? '' : `  ${move.result.code}, ${formatBytes(move.result.bytesMoved)} moved`}`,
-    ...(move.result === undefined ? [] : wrap(move.result.message, o.columns ?? 120)),
+    ...(move.result === undefined ? [] : wrap(move.result.message, columns)),
+    `started ${move.startedAt}, ${move.finishedAt === undefined ? 'open for' : 'took'} ${formatDuration(tookMs)}`,
     '',
-    ...story.flatMap(({ at, step, text }) => {
-      const [head = '', ...tail] = wrap(text, Math.max(20, (o.columns ?? 160) - indent.length));
-      return [`${formatClock(new Date(at))}  ${step.padEnd(indent.length - 10)}${head}`, ...tail.map((line) => indent + line)];
+    ...story.flatMap((line) => {
+      const [head = '', ...tail] = wrap(storyText(line), Math.max(20, columns - indent));
+      const style = line.call === undefined ? [] : (['dim'] as const);
+      const since = `+${formatSeconds(line.sinceStartMs)}`.padStart(sinceWidth);
+      return [
+        `${paint(since, 'dim')}  ${paint(line.step.padEnd(stepWidth), ...style)}  ${paint(head, ...style)}`,
+        ...tail.map((rest) => ' '.repeat(indent) + paint(rest, ...style)),
+      ];
     }),
   ];
+}
+
+/** A call is marked, between the steps that it lies between. */
+function storyText({ text, call }: MoveStory['story'][number]): string {
+  return call === undefined ? text : `· ${text}: ${call.answer}, ${formatDuration(call.tookMs)}`;
 }
 
 function stateText(move: MoveView): string {

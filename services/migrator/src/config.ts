@@ -7,6 +7,8 @@ const { maxConcurrentMigrations, dryRun, preservationMode } = commonOptions;
 
 /** The control plane's cache lags by a few seconds: two readings of "synced" closer together may be one. */
 const syncedHoldSecondsMin = 5;
+/** A job that stays locked for longer delays what its dead worker had in hand; a shorter lock is lost whenever a process is slow. */
+const jobLockSecondsMax = 10;
 
 export const migratorOptions = defineOptions({
   natsUrl,
@@ -70,6 +72,15 @@ export const migratorOptions = defineOptions({
     default: 30,
     description: 'How often open moves without a job, and marks without a move, are looked for.',
   },
+  jobLockSeconds: {
+    flag: 'job-lock-seconds',
+    env: 'JOB_LOCK_SECONDS',
+    kind: 'number',
+    min: 1,
+    max: jobLockSecondsMax,
+    default: jobLockSecondsMax,
+    description: `How long the job of a migrator that died stays locked. ${jobLockSecondsMax} without --simulator.`,
+  },
   simulator,
   logLevel,
   logJson,
@@ -84,8 +95,13 @@ export function configProblems(config: MigratorConfig): string[] {
   if (!config.simulator && config.syncedHoldSeconds < syncedHoldSecondsMin) {
     problems.push(`--synced-hold-seconds (SYNCED_HOLD_SECONDS) must be at least ${syncedHoldSecondsMin}; only --simulator lowers that`);
   }
+  if (!config.simulator && config.jobLockSeconds < jobLockSecondsMax) {
+    problems.push(`--job-lock-seconds (JOB_LOCK_SECONDS) must be ${jobLockSecondsMax}; only --simulator lowers that`);
+  }
   if (config.gateLeaseSeconds < 2 * config.mayastorTimeoutSeconds) {
-    problems.push('--gate-lease-seconds (GATE_LEASE_SECONDS) must be at least twice --mayastor-timeout-seconds, or no call fits into the lease');
+    problems.push(
+      '--gate-lease-seconds (GATE_LEASE_SECONDS) must be at least twice --mayastor-timeout-seconds, or no call fits into the lease',
+    );
   }
   return problems;
 }

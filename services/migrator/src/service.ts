@@ -1,8 +1,8 @@
 /** The migrator: accepts requested moves, runs each as a job, and takes up what earlier processes left. */
 import { hostname } from 'node:os';
-import { migrationRequested } from '@couchestor/shared/contracts/migration';
-import { migrateVolumeJobSchema, migrateVolumeQueue } from '@couchestor/shared/contracts/migrator';
 import { mayastorUrlOf } from '@couchestor/shared/common-options';
+import { migrationRequested } from '@couchestor/shared/contracts/migration';
+import { gateLockName, migrateVolumeJobSchema, migrateVolumeQueue } from '@couchestor/shared/contracts/migrator';
 import { openJobQueue, startJobWorker } from '@couchestor/shared/jobs';
 import { kvLock } from '@couchestor/shared/lock';
 import { MayastorClient } from '@couchestor/shared/mayastor/client';
@@ -10,8 +10,9 @@ import { ConfigError } from '@couchestor/shared/options';
 import type { Capabilities } from '@couchestor/shared/placement/plan';
 import type { ServiceContext, ServiceDefinition } from '@couchestor/shared/service';
 import { sleep } from '@couchestor/shared/time';
-import { type FinishedMoveRecord, Journal } from './adapters/journal.ts';
 import { watchCapabilities } from './adapters/capabilities.ts';
+import { type FinishedMoveRecord, Journal } from './adapters/journal.ts';
+import { followOpenMoves } from './adapters/open-moves.ts';
 import { configProblems, type MigratorConfig, migratorOptions } from './config.ts';
 import type { Limits } from './domain/machine.ts';
 import { answerMoves } from './handlers/answer-moves.ts';
@@ -38,7 +39,6 @@ async function startMigrator(context: ServiceContext<MigratorConfig>): Promise<v
   if (problems.length > 0) {
     throw new ConfigError('INVALID', { problems: problems.join('\n') });
   }
-  const metrics = migratorMetrics(registry);
   const mayastor = new MayastorClient({ url: mayastorUrlOf(config), requestTimeoutMs: config.mayastorTimeoutSeconds * 1_000, logger });
   lifecycle.onStop({ name: 'mayastor client', budgetMs: 2_000, stop: () => mayastor.close() });
 
@@ -48,6 +48,13 @@ async function startMigrator(context: ServiceContext<MigratorConfig>): Promise<v
   health.addReadiness('redis', () => queue.ping());
 
   const journal = new Journal(bus);
+  const open = await followOpenMoves(journal);
+  lifecycle.onStop({ name: 'open moves', budgetMs: 1_000, stop: () => open.stop() });
+  const metrics = migratorMetrics(registry, {
+    openMoves: () => open.moves.values(),
+    queueDepth: async () => (await queue.counts()).waiting,
+    now: Date.now,
+  });
   const past = (await journal.finished.entries()).map(({ value }) => value);
   const capabilities = watchCapabilities({ mayastor, past, logger, signal: lifecycle.signal });
   const running = new Set<string>();
@@ -61,8 +68,9 @@ async function startMigrator(context: ServiceContext<MigratorConfig>): Promise<v
     timers: { now: () => performance.now(), sleep },
     logger,
     metrics,
-    lock: kvLock(bus, 'gate', { holder, leaseMs: config.gateLeaseSeconds * 1_000 }),
+    lock: kvLock(bus, gateLockName, { holder, leaseMs: config.gateLeaseSeconds * 1_000 }),
     callTimeoutMs: config.mayastorTimeoutSeconds * 1_000,
+    runBy: holder,
     limits: () => limitsOf(config, capabilities.current()),
     onFinished: (record) => {
       count(record);
@@ -82,6 +90,7 @@ async function startMigrator(context: ServiceContext<MigratorConfig>): Promise<v
   const worker = await startJobWorker({
     ...jobs,
     registry,
+    lockMs: config.jobLockSeconds * 1_000,
     concurrency: config.maxConcurrentMigrations,
     handle: async ({ data }, signal) => {
       running.add(data.volumeId);
@@ -95,9 +104,16 @@ async function startMigrator(context: ServiceContext<MigratorConfig>): Promise<v
   lifecycle.onStop({ name: 'job worker', budgetMs: workerStopBudgetMs, stop: () => worker.stop() });
 
   const answers = await answerMoves(bus, { journal, clock });
-  lifecycle.onStop({ name: 'answers', budgetMs: 1_000, stop: async () => void (await Promise.all(answers.map((answer) => answer.stop()))) });
+  lifecycle.onStop({
+    name: 'answers',
+    budgetMs: 1_000,
+    stop: async () => void (await Promise.all(answers.map((answer) => answer.stop()))),
+  });
 
-  const consumer = await bus.consume(migrationRequested, { service: 'migrator', handle: (message) => onMigrationRequested(accept, message) });
+  const consumer = await bus.consume(migrationRequested, {
+    service: 'migrator',
+    handle: (message) => onMigrationRequested(accept, message),
+  });
   lifecycle.onStop({ name: 'requests', budgetMs: 5_000, stop: () => consumer.stop() });
 
   const sweep = sweepLoop({ ...run, ...accept, intervalMs: config.sweepIntervalSeconds * 1_000, running }, lifecycle.signal);

@@ -14,15 +14,17 @@ export class Brain {
   policySet: PolicySet | undefined;
   /** Sampling windows that are measured, in seconds. */
   windows: readonly number[] = [];
-  /** As last read; undefined before the first reading. */
-  cluster: Cluster | undefined;
   /** Why the last reading of Mayastor failed; undefined where it did not. */
   mayastorProblem: string | undefined;
   round: { readonly prepared: PreparedRound; readonly outcome: RoundOutcome } | undefined;
+  /** Rounds since the start. */
+  turn = 0;
   wishes: Wishes = new Map();
   policyViews: readonly PolicyView[] = [];
 
   readonly #rounds = new Map<number, WindowRounds>();
+  #cluster: Cluster | undefined;
+  #volumes: ReadonlyMap<string, KnownVolume> = new Map();
 
   constructor(epoch: number) {
     this.epoch = epoch;
@@ -55,7 +57,17 @@ export class Brain {
     return complete;
   }
 
+  /** As last read; undefined before the first reading. */
+  get cluster(): Cluster | undefined {
+    return this.#cluster;
+  }
+
+  setCluster(cluster: Cluster): void {
+    this.#cluster = cluster;
+    this.#volumes = new Map(cluster.volumes.map((volume) => [volume.id, volume]));
+  }
+
   volume(id: string): KnownVolume | undefined {
-    return this.cluster?.volumes.find((volume) => volume.id === id);
+    return this.#volumes.get(id);
   }
 }

@@ -37,4 +37,3 @@ export function limitsOf(config: BrainConfig): OperatorLimits {
     preservationMode: config.preservationMode,
   };
 }
-

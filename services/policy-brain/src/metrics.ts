@@ -24,7 +24,12 @@ export function brainMetrics(registry: Registry, o: { sampleAgesMs: () => Readon
       buckets: [0.001, 0.005, 0.02, 0.1, 0.3, 1, 3, 10, 30],
       registers,
     }),
-    volumes: new Gauge({ name: 'couchestor_volumes', help: 'Volumes by the tier in which their replicas lie.', labelNames: ['tier'] as const, registers }),
+    volumes: new Gauge({
+      name: 'couchestor_volumes',
+      help: 'Volumes by the tier in which their replicas lie.',
+      labelNames: ['tier'] as const,
+      registers,
+    }),
     decisions: new Gauge({
       name: 'couchestor_decisions',
       help: 'Volumes by verb and rule of their last decision; docs/decision.md lists the rules.',

@@ -5,8 +5,19 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type Bus, connectBus, type Received } from '@couchestor/shared/bus/connect';
-import { epochBucket, epochKey, explainVolume, ledgerBucket, listPolicies, listVolumes, moveStanding, retryVolume, windowsBucket, windowsKey } from '@couchestor/shared/contracts/brain';
-import { migrationAdvanced, migrationFinished, migrationRequested, type MoveRequest } from '@couchestor/shared/contracts/migration';
+import {
+  epochBucket,
+  epochKey,
+  explainVolume,
+  ledgerBucket,
+  listPolicies,
+  listVolumes,
+  moveStanding,
+  retryVolume,
+  windowsBucket,
+  windowsKey,
+} from '@couchestor/shared/contracts/brain';
+import { type MoveRequest, migrationAdvanced, migrationFinished, migrationRequested } from '@couchestor/shared/contracts/migration';
 import { type VolumeSample, volumeSampled } from '@couchestor/shared/contracts/volume-sampled';
 import { quietLogger } from '@couchestor/shared/testing/quiet-logger';
 import { startTestNats, type TestServer } from '@couchestor/shared/testing/servers';
@@ -15,7 +26,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { moveIdOf } from './domain/ledger.ts';
 import { type FakeMayastor, startFakeMayastor } from './testing/fake-mayastor.ts';
 import { finishedMove, measured, volumeId, volumeOf } from './testing/fixtures.ts';
-import { type RunningBrain, startBrain, type StartBrainInput } from './testing/start-brain.ts';
+import { type RunningBrain, type StartBrainInput, startBrain } from './testing/start-brain.ts';
 
 const id = volumeId(1);
 const longIntervalMs = 60_000;
@@ -51,8 +62,15 @@ afterEach(async () => {
 });
 
 async function writePolicy(name: string, spec: Record<string, unknown> = {}): Promise<void> {
-  const selectors = Object.fromEntries(['hot', 'warm', 'cold'].map((tier) => [`${tier}PoolSelector`, { matchLabels: { 'storage-tier': tier } }]));
-  const document = { apiVersion: 'storage.billyronks.io/v1', kind: 'StoragePolicy', metadata: { name }, spec: { ...selectors, samplingWindow: '60s', ...spec } };
+  const selectors = Object.fromEntries(
+    ['hot', 'warm', 'cold'].map((tier) => [`${tier}PoolSelector`, { matchLabels: { 'storage-tier': tier } }]),
+  );
+  const document = {
+    apiVersion: 'storage.billyronks.io/v1',
+    kind: 'StoragePolicy',
+    metadata: { name },
+    spec: { ...selectors, samplingWindow: '60s', ...spec },
+  };
   await writeFile(join(policyDir, `${name}.yaml`), JSON.stringify(document));
 }
 
@@ -63,10 +81,21 @@ async function start(o: Partial<StartBrainInput> = {}): Promise<RunningBrain> {
 }
 
 /** One round of the watcher. */
-async function sample(samples: readonly VolumeSample[], o: { roundIntervalMs?: number; batch?: number; batches?: number } = {}): Promise<void> {
+async function sample(
+  samples: readonly VolumeSample[],
+  o: { roundIntervalMs?: number; batch?: number; batches?: number } = {},
+): Promise<void> {
   const { roundIntervalMs = longIntervalMs, batch = 0, batches = 1 } = o;
   round += batch === 0 ? 1 : 0;
-  await others.publish(volumeSampled, { windowSeconds: 60, round, roundIntervalMs, observedAt: new Date(round).toISOString(), batch, batches, samples: [...samples] });
+  await others.publish(volumeSampled, {
+    windowSeconds: 60,
+    round,
+    roundIntervalMs,
+    observedAt: new Date(round).toISOString(),
+    batch,
+    batches,
+    samples: [...samples],
+  });
 }
 
 const busy = measured(6_000, { id });
@@ -82,7 +111,11 @@ function accept({ moveId, volumeId: moved }: MoveRequest): Promise<void> {
 
 function standing(request: MoveRequest) {
   const { moveId, volumeId: asked, epoch, policy } = request;
-  return others.call(moveStanding, { moveId, volumeId: asked, epoch, policyUid: policy.uid, policyGeneration: policy.generation }, { timeoutMs: 5_000 });
+  return others.call(
+    moveStanding,
+    { moveId, volumeId: asked, epoch, policyUid: policy.uid, policyGeneration: policy.generation },
+    { timeoutMs: 5_000 },
+  );
 }
 
 function only(): MoveRequest {
@@ -99,7 +132,15 @@ describe('from a sample to a request', () => {
     await sample([busy]);
     await requested(1);
     const record = await others.bucket(ledgerBucket).get(id);
-    expect(only()).toMatchObject({ moveId: moveIdOf(id, 1), volumeId: id, policy: { name: 'gold', uid: 'file:gold' }, epoch: 1, from: 'cold', to: 'hot', triggerIops: 6_000 });
+    expect(only()).toMatchObject({
+      moveId: moveIdOf(id, 1),
+      volumeId: id,
+      policy: { name: 'gold', uid: 'file:gold' },
+      epoch: 1,
+      from: 'cold',
+      to: 'hot',
+      triggerIops: 6_000,
+    });
     expect(record?.value.pending).toMatchObject({ request: only(), accepted: false, numReplicas: 2 });
     // Two rounds after it was stored, by JetStream's clock.
     const lifeMs = Date.parse(only().expiresAt) - (record?.writtenAt.getTime() ?? 0);
@@ -168,7 +209,10 @@ describe('what is unknown', () => {
     const brain = await start();
     await sample([busy]);
     const policies = () => others.call(listPolicies, {}, { timeoutMs: 5_000 });
-    await waitUntil(async () => (await policies()).policies[0]?.conditions.some(({ type, status }) => type === 'MayastorUnavailable' && status === 'True') === true);
+    await waitUntil(
+      async () =>
+        (await policies()).policies[0]?.conditions.some(({ type, status }) => type === 'MayastorUnavailable' && status === 'True') === true,
+    );
     expect((await brain.health.readiness()).ready).toBe(true);
     mayastor.down = false;
     await sample([busy]);
@@ -176,7 +220,10 @@ describe('what is unknown', () => {
     mayastor.down = true;
     await sample([busy]);
     await rule('REQUESTED');
-    await waitUntil(async () => (await policies()).policies[0]?.conditions.some(({ type, status }) => type === 'MayastorUnavailable' && status === 'True') === true);
+    await waitUntil(
+      async () =>
+        (await policies()).policies[0]?.conditions.some(({ type, status }) => type === 'MayastorUnavailable' && status === 'True') === true,
+    );
     expect(requests).toHaveLength(1);
   });
 
@@ -209,7 +256,18 @@ describe('a crash', () => {
 
   it('by SIGKILL loses neither the cooldown nor the history', async () => {
     const main = fileURLToPath(new URL('./main.ts', import.meta.url));
-    const flags = ['--nats-url', nats.url, '--mayastor-url', mayastor.url, '--policy-dir', policyDir, '--metrics-addr', '127.0.0.1:0', '--health-addr', '127.0.0.1:0'];
+    const flags = [
+      '--nats-url',
+      nats.url,
+      '--mayastor-url',
+      mayastor.url,
+      '--policy-dir',
+      policyDir,
+      '--metrics-addr',
+      '127.0.0.1:0',
+      '--health-addr',
+      '127.0.0.1:0',
+    ];
     const run = () => spawn(process.execPath, ['--import', 'tsx', '--conditions=source', main, ...flags], { stdio: 'ignore' });
     const first = run();
     await sample([busy]);
@@ -241,7 +299,14 @@ describe('a crash', () => {
     await requested(1);
     await nats.wipe();
     await nats.restart();
-    await waitUntil(async () => (await others.bucket(windowsBucket).get(windowsKey).catch(() => undefined)) === undefined, { timeoutMs: 20_000 });
+    await waitUntil(
+      async () =>
+        (await others
+          .bucket(windowsBucket)
+          .get(windowsKey)
+          .catch(() => undefined)) === undefined,
+      { timeoutMs: 20_000 },
+    );
     await waitUntil(
       async () => {
         await sample([busy]);
@@ -272,7 +337,10 @@ describe('the end of a move', () => {
     await start();
     await sample([busy]);
     await requested(1);
-    await others.publish(migrationFinished, { ...finishedMove('refused', { moveId: only().moveId, code: 'REFUSED_NO_FREE_NODE', causeFingerprint: 'x' }), volumeId: id });
+    await others.publish(migrationFinished, {
+      ...finishedMove('refused', { moveId: only().moveId, code: 'REFUSED_NO_FREE_NODE', causeFingerprint: 'x' }),
+      volumeId: id,
+    });
     await waitUntil(async () => (await ledgerOf())?.refusal !== undefined);
     await sample([busy]);
     await rule('REFUSED');
@@ -323,13 +391,19 @@ describe('whether a move stands', () => {
 
 describe('policies', () => {
   it('that are malformed are reported and decide nothing, while the others go on', async () => {
-    await writeFile(join(policyDir, 'bad.yaml'), 'apiVersion: storage.billyronks.io/v1\nkind: StoragePolicy\nmetadata: {name: bad}\nspec: {highWatermarkIops: 1}\n');
+    await writeFile(
+      join(policyDir, 'bad.yaml'),
+      'apiVersion: storage.billyronks.io/v1\nkind: StoragePolicy\nmetadata: {name: bad}\nspec: {highWatermarkIops: 1}\n',
+    );
     const brain = await start();
     await sample([busy]);
     await requested(1);
     const { policies } = await others.call(listPolicies, {}, { timeoutMs: 5_000 });
     const bad = policies.find(({ name }) => name === 'bad');
-    expect(bad).toMatchObject({ phase: 'Error', conditions: [{ type: 'Ready', status: 'False', message: expect.stringContaining('did you mean highWatermarkIOPS?') }] });
+    expect(bad).toMatchObject({
+      phase: 'Error',
+      conditions: [{ type: 'Ready', status: 'False', message: expect.stringContaining('did you mean highWatermarkIOPS?') }],
+    });
     expect(policies.find(({ name }) => name === 'gold')?.phase).toBe('Active');
     expect((await brain.health.readiness()).ready).toBe(true);
   });
@@ -399,7 +473,13 @@ describe('questions', () => {
     await sample([busy]);
     await requested(2);
     const text = await registry.metrics();
-    for (const line of ['couchestor_reconcile_total{result="decided"}', 'couchestor_volumes{tier="cold"} 1', 'couchestor_unknown_volumes 0', 'couchestor_sample_age_seconds{window="60"}', 'couchestor_policy_conditions{policy="gold",type="Ready"} 1']) {
+    for (const line of [
+      'couchestor_reconcile_total{result="decided"}',
+      'couchestor_volumes{tier="cold"} 1',
+      'couchestor_unknown_volumes 0',
+      'couchestor_sample_age_seconds{window="60"}',
+      'couchestor_policy_conditions{policy="gold",type="Ready"} 1',
+    ]) {
       expect(text).toContain(line);
     }
   });

@@ -43,14 +43,13 @@ export const policyBrain: ServiceDefinition<typeof brainOptions> = {
     const onStop = (name: string, stop: () => Promise<void>) => lifecycle.onStop({ name, budgetMs: stopBudgetMs, stop });
     const limits = limitsOf(config);
     const mayastor = new MayastorClient({ url: mayastorUrlOf(config), requestTimeoutMs: mayastorTimeoutMs, logger });
-    onStop('mayastor client', () => mayastor.close());
-
     const clock = new BusClock();
     const { epoch, raisedAt } = await raiseEpoch(bus);
     clock.observe(raisedAt);
     const brain = new Brain(epoch);
     const metrics = brainMetrics(registry, {
-      sampleAgesMs: () => new Map([...brain.completeRounds()].map(([window, { publishedAtMs }]) => [window, Math.max(0, clock.now() - publishedAtMs)])),
+      sampleAgesMs: () =>
+        new Map([...brain.completeRounds()].map(([window, { publishedAtMs }]) => [window, Math.max(0, clock.now() - publishedAtMs)])),
     });
     metrics.epoch.set(epoch);
     health.addReadiness('policy-brain', async () => {
@@ -99,7 +98,11 @@ export const policyBrain: ServiceDefinition<typeof brainOptions> = {
       signal: lifecycle.signal,
     });
     wake = loop.wake;
-    onStop('round loop', () => loop.stopped);
+    onStop('round loop', async () => {
+      // Ends the reading in hand, of which nothing would come any more.
+      await mayastor.close();
+      await loop.stopped;
+    });
 
     const service = 'policy-brain';
     const started = await Promise.all([

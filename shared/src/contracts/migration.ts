@@ -89,7 +89,7 @@ export type MoveOutcome = z.infer<typeof moveOutcomeSchema>;
 
 export const moveResultSchema = z.strictObject({
   outcome: moveOutcomeSchema,
-  /** Stable code of the reason, as in docs/errors.md: `MIG_SYNC_TIMEOUT`, `REFUSED_NO_FREE_NODE`. */
+  /** Stable code of the reason, as in docs/errors.md: `SYNC_TIMEOUT`, `REFUSED_NO_FREE_NODE`. */
   code: z.string().max(64),
   /** What happened and, where something is wrong, what to do about it. */
   message: sentenceSchema,

@@ -28,7 +28,13 @@ export type ReplicaPlan = z.infer<typeof replicaPlanSchema>;
 /** Lines of a move's story that are kept; the middle is dropped first. */
 export const storyLinesMax = 200;
 
-export const storyLineSchema = z.strictObject({ at: instantSchema, step: moveStepSchema, text: sentenceSchema });
+export const storyLineSchema = z.strictObject({
+  at: instantSchema,
+  step: moveStepSchema,
+  text: sentenceSchema,
+  /** Of a line that tells of a call to Mayastor, made at `at`: how it was answered, and after how long. */
+  call: z.strictObject({ answer: z.string().max(500), tookMs: z.number().nonnegative() }).optional(),
+});
 export type StoryLine = z.infer<typeof storyLineSchema>;
 
 export const moveRecordSchema = z.strictObject({
@@ -110,6 +116,9 @@ export const lockBucket = defineBucket({
   maxBytes: 1024 * 1024,
 });
 
+/** The lock under which pools and nodes are cordoned: one for each Mayastor cluster. */
+export const gateLockName = 'gate';
+
 export const moveViewSchema = z.strictObject({
   moveId: moveIdSchema,
   volumeId: volumeIdSchema,
@@ -139,9 +148,9 @@ export const listMoves = defineRpc({
 export const showMove = defineRpc({
   name: 'migrator.show-move',
   answeredBy: 'migrator',
-  description: 'One move with its whole story.',
+  description: 'One move with its whole story: each step, each call that changed Mayastor with its answer, and when.',
   request: z.strictObject({ move: z.string().min(1).max(64).describe('Move id or volume id.') }),
-  response: z.strictObject({ move: moveViewSchema, story: z.array(storyLineSchema) }),
+  response: z.strictObject({ move: moveViewSchema, story: z.array(storyLineSchema.extend({ sinceStartMs: z.number() })) }),
 });
 
 export const cancelMove = defineRpc({

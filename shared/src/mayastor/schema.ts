@@ -9,7 +9,12 @@ const uuid = z.string().min(1);
 const bytes = z.number().nonnegative();
 const labels = z.record(z.string(), z.string());
 
-export const childSchema = z.looseObject({ uri: z.string(), state: openEnum, state_reason: openEnum.nullish(), rebuildProgress: z.number().nullish() });
+export const childSchema = z.looseObject({
+  uri: z.string(),
+  state: openEnum,
+  state_reason: openEnum.nullish(),
+  rebuildProgress: z.number().nullish(),
+});
 
 export const nexusSchema = z.looseObject({
   uuid,
@@ -34,7 +39,11 @@ export const replicaTopologySchema = z.looseObject({
 });
 export type ReplicaTopology = z.infer<typeof replicaTopologySchema>;
 
-const labelledTopologySchema = z.looseObject({ exclusion: labels.nullish(), inclusion: labels.nullish(), affinity_key: z.array(z.string()).nullish() });
+const labelledTopologySchema = z.looseObject({
+  exclusion: labels.nullish(),
+  inclusion: labels.nullish(),
+  affinity_key: z.array(z.string()).nullish(),
+});
 
 export const volumeSchema = z.looseObject({
   spec: z.looseObject({
@@ -50,7 +59,9 @@ export const volumeSchema = z.looseObject({
       .looseObject({
         node_topology: z
           .looseObject({
-            explicit: z.looseObject({ allowed_nodes: z.array(z.string()).nullish(), preferred_nodes: z.array(z.string()).nullish() }).nullish(),
+            explicit: z
+              .looseObject({ allowed_nodes: z.array(z.string()).nullish(), preferred_nodes: z.array(z.string()).nullish() })
+              .nullish(),
             labelled: labelledTopologySchema.nullish(),
           })
           .nullish(),
@@ -89,7 +100,12 @@ export const poolSchema = z.looseObject({
       cordonDrain: z
         .looseObject({
           cordoned: z
-            .looseObject({ replicas: z.boolean().nullish(), snapshots: z.boolean().nullish(), restores: z.boolean().nullish(), import: z.boolean().nullish() })
+            .looseObject({
+              replicas: z.boolean().nullish(),
+              snapshots: z.boolean().nullish(),
+              restores: z.boolean().nullish(),
+              import: z.boolean().nullish(),
+            })
             .nullish(),
         })
         .nullish(),
@@ -120,7 +136,9 @@ export const nodeSchema = z.looseObject({
     .looseObject({
       id: z.string(),
       labels: labels.nullish(),
-      cordondrainstate: z.looseObject({ cordonedstate: cordonLabels.nullish(), drainingstate: cordonLabels.nullish(), drainedstate: cordonLabels.nullish() }).nullish(),
+      cordondrainstate: z
+        .looseObject({ cordonedstate: cordonLabels.nullish(), drainingstate: cordonLabels.nullish(), drainedstate: cordonLabels.nullish() })
+        .nullish(),
     })
     .nullish(),
   state: z.looseObject({ id: z.string(), status: openEnum, version: z.string().nullish() }).nullish(),

@@ -13,11 +13,19 @@ import { poolInclusion, satisfiesNodeTopology, satisfiesPoolTopology } from './e
 import { nodeById, poolById, type World } from './world.ts';
 
 /** A label that Mayastor's own operator sets on every pool and does not let go. */
-const reservedPoolLabel = 'openebs.io/created-by';
+export const reservedPoolLabel = 'openebs.io/created-by';
 
 /** The bias that surely removes `victim`, or none. The pool label is preferred: it touches one pool, a cordon a whole node. */
 export function chooseBias(world: World, victim: string): Bias | undefined {
-  return candidates(world, victim).find((bias) => certainVictim(withBias(world, bias)) === victim);
+  return candidates(world, victim).find((bias) => surelyGoes(withBias(world, bias), victim));
+}
+
+/**
+ * True where a shrink surely removes `victim`: by what is read, and too if the victim were synced. Its rebuild may end between the reading
+ * and the call, and then nothing but the bias speaks against it.
+ */
+function surelyGoes(world: World, victim: string): boolean {
+  return certainVictim(world) === victim && certainVictim(withSynced(world, victim)) === victim;
 }
 
 /** The replica that a shrink now surely removes; none where an unproven tie-break would decide. */
@@ -45,6 +53,13 @@ export function withBias(world: World, bias: Bias): World {
       return { ...pool, spec: { ...pool.spec, labels } };
     }),
   };
+}
+
+/** True where the bias is in place, is that of the victim's own pool or node, and surely removes it: what must hold when the call is made. */
+export function biasHolds(world: World, o: { bias: Bias; victim: string; cordonLabel: string }): boolean {
+  const replica = volumeReplicas(world.volume).find(({ uuid }) => uuid === o.victim);
+  const aimed = o.bias.kind === 'pool-label' ? o.bias.pool === replica?.pool : o.bias.node === replica?.node;
+  return aimed && biasPlaced(world, o.bias, o.cordonLabel) && surelyGoes(world, o.victim);
 }
 
 /** True where the bias is in place, as read from Mayastor. */
@@ -81,6 +96,8 @@ interface RemovalKeys {
   readonly health: readonly number[];
   /** Of unproven order; 0 is removed before 1. Locality is left out on purpose: it must never decide. */
   readonly place: readonly number[];
+  /** It may count or not: what is worse by it alone is not surely removed, but it may keep another one from being so. */
+  readonly perhaps: readonly number[];
 }
 
 function removalKeys(world: World, replica: ReturnType<typeof volumeReplicas>[number]): RemovalKeys {
@@ -92,8 +109,23 @@ function removalKeys(world: World, replica: ReturnType<typeof volumeReplicas>[nu
       node !== undefined && satisfiesNodeTopology(world, node.id) ? 1 : 0,
       pool !== undefined && satisfiesPoolTopology(world, pool) ? 1 : 0,
       node !== undefined && nodeCordonLabels(node).length > 0 ? 0 : 1,
-      pool !== undefined && poolCordonedForReplicas(pool) ? 0 : 1,
     ],
+    perhaps: [pool !== undefined && poolCordonedForReplicas(pool) ? 0 : 1],
+  };
+}
+
+function withSynced(world: World, uuid: string): World {
+  const { volume } = world;
+  const replica = volume.state.replica_topology[uuid];
+  if (replica === undefined) {
+    return world;
+  }
+  // Without a target there are no children, and nothing is rebuilt.
+  const childStatus = volume.state.target ? 'Online' : replica['child-status'];
+  const synced = { ...replica, state: 'Online', 'child-status': childStatus, 'rebuild-progress': null, healthy: true };
+  return {
+    ...world,
+    volume: { ...volume, state: { ...volume.state, replica_topology: { ...volume.state.replica_topology, [uuid]: synced } } },
   };
 }
 
@@ -118,6 +150,6 @@ function precedes(one: RemovalKeys, other: RemovalKeys): boolean {
     }
   }
   const worse = one.place.some((value, index) => value < (other.place[index] ?? value));
-  const better = one.place.some((value, index) => value > (other.place[index] ?? value));
+  const better = [...one.place, ...one.perhaps].some((value, index) => value > ([...other.place, ...other.perhaps][index] ?? value));
   return worse && !better;
 }

@@ -11,7 +11,16 @@ import type { World } from './world.ts';
 import { nodeById, nodeOfPool, placedReplicas, poolById } from './world.ts';
 
 /** Why a pool cannot take the replica. The order is that of the checks: the first that applies is reported. */
-export type Obstacle = 'holds-replica' | 'pinned' | 'pool-offline' | 'cordoned' | 'node-offline' | 'node-excluded' | 'unlike' | 'too-small' | 'full';
+export type Obstacle =
+  | 'holds-replica'
+  | 'pinned'
+  | 'pool-offline'
+  | 'cordoned'
+  | 'node-offline'
+  | 'node-excluded'
+  | 'unlike'
+  | 'too-small'
+  | 'full';
 
 export interface Demand {
   /** Bytes that the copy will take: what the source has allocated for a thin volume, the full size for a thick one. */
@@ -84,7 +93,8 @@ function likenessObstacle(world: World, pool: Pool): Obstacle | undefined {
   }
   const others = replicas.flatMap((replica) => poolById(world, replica.pool)?.state ?? []);
   const alike = others.every(
-    ({ encrypted, clusterSize }) => (encrypted ?? false) === (pool.state?.encrypted ?? false) && (clusterSize ?? 0) === (pool.state?.clusterSize ?? 0),
+    ({ encrypted, clusterSize }) =>
+      (encrypted ?? false) === (pool.state?.encrypted ?? false) && (clusterSize ?? 0) === (pool.state?.clusterSize ?? 0),
   );
   return alike ? undefined : 'unlike';
 }

@@ -19,7 +19,9 @@ export type GateMark =
   | { readonly kind: 'label'; readonly moveId: string; readonly key: string; readonly value: string };
 
 /** One thing of ours that stands in Mayastor and is to be undone. */
-export type Leftover = ({ readonly on: 'pool'; readonly pool: string } & GateMark) | { readonly on: 'node'; readonly node: string; readonly label: string };
+export type Leftover =
+  | ({ readonly on: 'pool'; readonly pool: string } & GateMark)
+  | { readonly on: 'node'; readonly node: string; readonly label: string };
 
 export function formatGateMark(mark: GateMark): string {
   return [mark.moveId, mark.kind, ...(mark.kind === 'label' ? [mark.key, mark.value] : [])].join(separator);
@@ -39,6 +41,11 @@ export function parseGateMark(value: string): GateMark | undefined {
 
 export function volumeMarkKey(volumeId: string): string {
   return `${volumeMarkPrefix}${volumeId}`;
+}
+
+/** True for the label of a volume's mark, whether its value can be read or not. */
+export function isVolumeMarkKey(label: string): boolean {
+  return label.startsWith(volumeMarkPrefix);
 }
 
 export interface VolumeMark {
@@ -61,7 +68,7 @@ export function parseVolumeMark(value: string): VolumeMark | undefined {
 export function findVolumeMarks(pools: readonly Pool[]): (VolumeMark & { readonly pool: string; readonly volumeId: string })[] {
   return pools.flatMap((pool) =>
     Object.entries(poolLabels(pool)).flatMap(([key, value]) => {
-      const mark = key.startsWith(volumeMarkPrefix) ? parseVolumeMark(value) : undefined;
+      const mark = isVolumeMarkKey(key) ? parseVolumeMark(value) : undefined;
       return mark === undefined ? [] : [{ ...mark, pool: pool.id, volumeId: key.slice(volumeMarkPrefix.length) }];
     }),
   );
@@ -69,6 +76,11 @@ export function findVolumeMarks(pools: readonly Pool[]): (VolumeMark & { readonl
 
 export function nodeCordonLabel(moveId: string): string {
   return `couchestor-${moveId}`;
+}
+
+/** The move that cordoned a node under this label; undefined where somebody else did. */
+export function moveIdOfCordonLabel(label: string): string | undefined {
+  return /^couchestor-(m[0-9a-f]{16})$/.exec(label)?.[1];
 }
 
 /** Everything of ours that gates or biases: what the holder of the gate lock undoes before it begins, whoever left it. */
@@ -113,7 +125,7 @@ export function poolsMarkedFor(pools: readonly Pool[], volumeId: string): string
 }
 
 function isNodeCordonLabel(label: string): boolean {
-  return /^couchestor-m[0-9a-f]{16}$/.test(label);
+  return moveIdOfCordonLabel(label) !== undefined;
 }
 
 function withoutOurCordons(node: Node): Node {

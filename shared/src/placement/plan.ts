@@ -9,7 +9,7 @@ import { formatDuration } from '../duration.ts';
 import { formatSelector } from '../label-selector.ts';
 import { isPublished, volumeReplicas } from '../mayastor/read.ts';
 import type { Pool, Volume } from '../mayastor/schema.ts';
-import { chooseBias } from './bias.ts';
+import { chooseBias, reservedPoolLabel } from './bias.ts';
 import { canReceive, mayReceive, type Obstacle, poolInclusion, satisfiesPoolTopology } from './eligibility.ts';
 import { findVolumeMarks, withoutGates } from './marks.ts';
 import { type Refusal, refuse } from './refusals.ts';
@@ -53,7 +53,11 @@ export function planNextReplica(seen: World, goal: Goal, capabilities: Capabilit
       const destination = { pool: pool.id, node: nodeOfPool(pool) };
       if (canBeBiased(world, source, destination)) {
         const cordonPools = world.pools.filter((other) => other.id !== pool.id && mayReceive(world, other)).map(({ id }) => id);
-        return { kind: 'move', plan: { source, destination, cordonPools, bytes: bytesToCopy(world.volume, source.uuid) }, remaining: outside.length };
+        return {
+          kind: 'move',
+          plan: { source, destination, cordonPools, bytes: bytesToCopy(world.volume, source.uuid) },
+          remaining: outside.length,
+        };
       }
     }
   }
@@ -81,12 +85,15 @@ function unfitVolume(world: World, goal: Goal, capabilities: Capabilities): Refu
   }
   if ((volume.spec.num_snapshots ?? 0) > 0 || (volume.spec.content_source ?? undefined) !== undefined) {
     if (!goal.allowSnapshots) {
-      return refuse('HAS_SNAPSHOTS', { words: `It has ${volume.spec.num_snapshots ?? 0} snapshots`, cause: [volume.spec.num_snapshots ?? 0] });
+      return refuse('HAS_SNAPSHOTS', { words: snapshotWords(volume), cause: [volume.spec.num_snapshots ?? 0] });
     }
   }
   const kept = findVolumeMarks(world.pools).find((mark) => mark.volumeId === volume.spec.uuid && mark.kept);
   if (kept !== undefined && volume.spec.num_replicas > kept.originalReplicas) {
-    return refuse('EXTRA_REPLICA', { words: `It had ${kept.originalReplicas} replicas and has ${volume.spec.num_replicas}`, cause: [volume.spec.num_replicas] });
+    return refuse('EXTRA_REPLICA', {
+      words: `It had ${kept.originalReplicas} replicas and has ${volume.spec.num_replicas}`,
+      cause: [volume.spec.num_replicas],
+    });
   }
   if (volume.spec.num_replicas === 1 && (volume.spec.affinity_group ?? undefined) !== undefined) {
     return refuse('AFFINITY_GROUP', { words: '', cause: [] });
@@ -97,29 +104,59 @@ function unfitVolume(world: World, goal: Goal, capabilities: Capabilities): Refu
   const ailing = replicas.filter(({ state, childStatus, healthy }) => state !== 'Online' || childStatus !== 'Online' || healthy === false);
   const children = volume.state.target?.children.length ?? 0;
   const { num_replicas: wanted } = volume.spec;
-  if (volume.state.status !== 'Online' || volume.state.target?.state !== 'Online' || ailing.length > 0 || replicas.length !== wanted || children !== wanted) {
+  if (
+    volume.state.status !== 'Online' ||
+    volume.state.target?.state !== 'Online' ||
+    ailing.length > 0 ||
+    replicas.length !== wanted ||
+    children !== wanted
+  ) {
     const words = `Volume ${volume.state.status}, ${replicas.length} replicas and ${children} children of ${wanted}, ${ailing.length} of them not Online`;
-    return refuse('NOT_HEALTHY', { words, cause: [volume.state.status, `${replicas.length}/${children}/${wanted}`, ...ailing.map(({ uuid }) => uuid)] });
+    return refuse('NOT_HEALTHY', {
+      words,
+      cause: [volume.state.status, `${replicas.length}/${children}/${wanted}`, ...ailing.map(({ uuid }) => uuid)],
+    });
   }
   return undefined;
 }
 
+function snapshotWords({ spec }: Volume): string {
+  const count = spec.num_snapshots ?? 0;
+  return count === 0 ? 'It is a clone' : `It has ${count} snapshot${count === 1 ? '' : 's'}`;
+}
+
 /** The words for the obstacle that most explains why no pool of the tier fits. */
-function noDestination(world: World, goal: Goal, tierPools: readonly Pool[], demand: { bytes: number; capacityWatermarkPercent: number }): Refusal {
+function noDestination(
+  world: World,
+  goal: Goal,
+  tierPools: readonly Pool[],
+  demand: { bytes: number; capacityWatermarkPercent: number },
+): Refusal {
   const selector = goal.selectors[goal.to];
   if (tierPools.length === 0) {
-    return refuse('NO_POOL_IN_TIER', { words: `Tier ${goal.to} (${selector === undefined ? 'no selector' : formatSelector(selector)})`, cause: [goal.to] });
+    return refuse('NO_POOL_IN_TIER', {
+      words: `Tier ${goal.to} (${selector === undefined ? 'no selector' : formatSelector(selector)})`,
+      cause: [goal.to],
+    });
   }
   if (tierPools.every((pool) => !satisfiesPoolTopology(world, pool))) {
-    const pins = Object.entries(poolInclusion(world)).map(([key, value]) => (value === '' ? key : `${key}=${value}`));
-    return refuse('PINNED', { words: `The volume wants pools with ${pins.join(', ')}`, cause: [...pins, ...tierPools.map(({ id }) => id)] });
+    const pins = Object.entries(poolInclusion(world))
+      .filter(([key]) => key !== reservedPoolLabel)
+      .map(([key, value]) => (value === '' ? key : `${key}=${value}`));
+    return refuse('PINNED', {
+      words: `The volume wants pools with ${pins.join(', ')}`,
+      cause: [...pins, ...tierPools.map(({ id }) => id)],
+    });
   }
   const obstacles = tierPools.map((pool) => ({ pool: pool.id, obstacle: canReceive(world, pool, demand) }));
   const list = obstacles.map(({ pool, obstacle }) => `${pool}: ${obstacle}`);
   const among = (...wanted: Obstacle[]) => obstacles.some(({ obstacle }) => obstacle !== undefined && wanted.includes(obstacle));
   // What keeps out a pool on a free node explains more than that the other nodes are taken.
   if (among('full', 'too-small')) {
-    return refuse('TIER_FULL', { words: `${demand.bytes} bytes are needed (${list.join(', ')})`, cause: [...list, goal.capacityWatermarkPercent] });
+    return refuse('TIER_FULL', {
+      words: `${demand.bytes} bytes are needed (${list.join(', ')})`,
+      cause: [...list, goal.capacityWatermarkPercent],
+    });
   }
   if (among('pool-offline', 'node-offline', 'cordoned', 'node-excluded', 'unlike')) {
     return refuse('TIER_UNAVAILABLE', { words: list.join(', '), cause: list });
@@ -137,7 +174,10 @@ function outlastsTimeout(bytes: number, goal: Goal, capabilities: Capabilities):
   }
   // By powers of two, so that a rate that wavers does not make the same refusal a new one.
   const cause = [goal.syncTimeoutMs, Math.round(Math.log2(neededMs))];
-  return refuse('TIMEOUT_TOO_SHORT', { words: `Needs about ${formatDuration(neededMs)}, limit ${formatDuration(goal.syncTimeoutMs)}`, cause });
+  return refuse('TIMEOUT_TOO_SHORT', {
+    words: `Needs about ${formatDuration(neededMs)}, limit ${formatDuration(goal.syncTimeoutMs)}`,
+    cause,
+  });
 }
 
 /** Whether both ends can be steered once the new replica is there: forward at the source, back at the new one. */

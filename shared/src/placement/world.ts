@@ -1,6 +1,7 @@
 /** What Mayastor says at one moment about a volume and the places where its replicas could lie. Read-only input of all placement rules. */
-import type { Node, Pool, Volume } from '../mayastor/schema.ts';
+
 import { poolLabels, volumeReplicas } from '../mayastor/read.ts';
+import type { Node, Pool, Volume } from '../mayastor/schema.ts';
 import { type PoolTier, type TierSelectors, tierOfPool } from '../tiers.ts';
 
 export interface World {

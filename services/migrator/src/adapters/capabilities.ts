@@ -53,7 +53,8 @@ export function watchCapabilities(o: {
   }
   void keepProbing();
   return {
-    current: () => (poolCordon === undefined ? undefined : { poolCordon, ...(rebuildBytesPerSecond === undefined ? {} : { rebuildBytesPerSecond }) }),
+    current: () =>
+      poolCordon === undefined ? undefined : { poolCordon, ...(rebuildBytesPerSecond === undefined ? {} : { rebuildBytesPerSecond }) },
     learn,
   };
 

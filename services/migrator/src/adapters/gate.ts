@@ -3,22 +3,24 @@
  *
  * Whoever takes the gate first undoes everything of ours that it finds, from the marks in Mayastor alone: the last holder may have died,
  * and NATS and Redis may have been wiped since. A cordon without our mark is an administrator's and stays. What remains is a race: an
- * administrator who cordons a pool between our mark and our cordon loses that cordon if we then crash (docs/safety.md).
+ * administrator who cordons a pool between our mark and our cordon loses that cordon if we crash right then (docs/safety.md).
  */
-import type { Logger } from '@couchestor/shared/logger';
+
 import type { Lock, LockHold } from '@couchestor/shared/lock';
+import type { Logger } from '@couchestor/shared/logger';
 import type { MayastorClient } from '@couchestor/shared/mayastor/client';
 import { MayastorError } from '@couchestor/shared/mayastor/errors';
 import { poolCordonedForReplicas } from '@couchestor/shared/mayastor/read';
-import type { PoolCordonFlags } from '@couchestor/shared/mayastor/schema';
+import { gateCordonFlags, isAlreadySo, undoCalls } from '@couchestor/shared/mayastor/undo-gates';
 import { findLeftovers, formatGateMark, gateMarkKey, type Leftover } from '@couchestor/shared/placement/marks';
 import { MigratorError } from '../errors.ts';
 import type { MigratorMetrics } from '../metrics.ts';
 
 /** A call must end this long before the lease does. */
 const fenceMarginMs = 500;
-/** New replicas only: snapshots, restores and imports go on during the seconds of a gate. */
-const cordonFlags: PoolCordonFlags = { replicas: true, snapshots: false, restores: false, import: false };
+
+/** Makes a call to Mayastor and takes note of it and of its answer. */
+export type WatchCall = <T>(words: string, call: () => Promise<T>) => Promise<T>;
 
 export interface GateDeps {
   readonly lock: Lock;
@@ -26,6 +28,8 @@ export interface GateDeps {
   readonly callTimeoutMs: number;
   readonly logger: Logger;
   readonly metrics: Pick<MigratorMetrics, 'gateHeldSeconds' | 'leftoversUndone'>;
+  /** Absent: nobody takes note. */
+  readonly watchCall?: WatchCall;
 }
 
 export async function takeGate(deps: GateDeps, signal: AbortSignal): Promise<Gate> {
@@ -44,6 +48,8 @@ export class Gate {
   readonly #deps: GateDeps;
   readonly #hold: LockHold;
   readonly #stopTimer: () => number;
+  /** Pools for which this holder has sent a cordon, whether it was answered or not. */
+  readonly #cordonsSent = new Set<string>();
 
   constructor(deps: GateDeps, hold: LockHold) {
     this.#deps = deps;
@@ -68,17 +74,34 @@ export class Gate {
       return;
     }
     await this.#mark(poolId, formatGateMark({ kind: 'cordon', moveId }));
-    await this.#call(() => this.#deps.mayastor.cordonPool(poolId, cordonFlags), 'ALREADY_EXISTS');
+    const first = !this.#cordonsSent.has(poolId);
+    this.#cordonsSent.add(poolId);
+    try {
+      await this.#call(`cordon pool ${poolId}`, () => this.#deps.mayastor.cordonPool(poolId, gateCordonFlags));
+    } catch (error) {
+      if (!MayastorError.is(error, 'ALREADY_EXISTS')) {
+        throw error;
+      }
+      // Cordoned already, and not by us: an administrator was quicker by a moment. Theirs stays, so our mark must go.
+      if (first) {
+        await this.#call(
+          `unmark pool ${poolId} (${gateMarkKey})`,
+          () => this.#deps.mayastor.unlabelPool(poolId, gateMarkKey),
+          'PRECONDITION',
+        );
+      }
+    }
   }
 
   /** Marks a pool with its label's value, then takes the label off. */
   async hideLabel(poolId: string, o: { moveId: string; key: string; value: string }): Promise<void> {
     await this.#mark(poolId, formatGateMark({ kind: 'label', ...o }));
-    await this.#call(() => this.#deps.mayastor.unlabelPool(poolId, o.key), 'PRECONDITION');
+    await this.#call(`take label ${o.key} off pool ${poolId}`, () => this.#deps.mayastor.unlabelPool(poolId, o.key), 'PRECONDITION');
   }
 
   async cordonNode(nodeId: string, label: string): Promise<void> {
-    await this.#call(() => this.#deps.mayastor.cordonNode(nodeId, label), 'ALREADY_EXISTS', 'PRECONDITION');
+    const cordon = (): Promise<void> => this.#deps.mayastor.cordonNode(nodeId, label);
+    await this.#call(`cordon node ${nodeId} (${label})`, cordon, 'ALREADY_EXISTS', 'PRECONDITION');
   }
 
   /** Undoes every gate and bias of ours in the cluster. The mark goes last, so that a crash in between is made good by the next holder. */
@@ -91,34 +114,26 @@ export class Gate {
   }
 
   async #undo(leftover: Leftover): Promise<void> {
-    const { mayastor, logger } = this.#deps;
-    logger.debug(leftover, 'undoing a gate');
-    if (leftover.on === 'node') {
-      return this.#call(() => mayastor.uncordonNode(leftover.node, leftover.label), 'NOT_FOUND', 'PRECONDITION');
+    this.#deps.logger.debug(leftover, 'undoing a gate');
+    for (const { words, make, alreadySo } of undoCalls(leftover)) {
+      await this.#call(words, () => make(this.#deps.mayastor), ...alreadySo);
     }
-    if (leftover.kind === 'cordon') {
-      await this.#call(() => mayastor.uncordonPool(leftover.pool, cordonFlags), 'NOT_FOUND', 'PRECONDITION');
-    } else {
-      const { key, value } = leftover;
-      // Where somebody has given the label another value meanwhile, theirs stands.
-      await this.#call(() => mayastor.labelPool(leftover.pool, { key, value, overwrite: false }), 'ALREADY_EXISTS', 'PRECONDITION', 'NOT_FOUND');
-    }
-    await this.#call(() => mayastor.unlabelPool(leftover.pool, gateMarkKey), 'PRECONDITION', 'NOT_FOUND');
   }
 
   #mark(poolId: string, value: string): Promise<void> {
-    return this.#call(() => this.#deps.mayastor.labelPool(poolId, { key: gateMarkKey, value, overwrite: true }), 'ALREADY_EXISTS');
+    const label = (): Promise<void> => this.#deps.mayastor.labelPool(poolId, { key: gateMarkKey, value, overwrite: true });
+    return this.#call(`mark pool ${poolId} (${gateMarkKey}=${value})`, label, 'ALREADY_EXISTS');
   }
 
   /** Makes one call under the lock. The errors named say that what was asked for already is. */
-  async #call(call: () => Promise<unknown>, ...alreadySo: Parameters<typeof MayastorError.is>[1][]): Promise<void> {
+  async #call(words: string, call: () => Promise<void>, ...alreadySo: Parameters<typeof isAlreadySo>[1]): Promise<void> {
     if (!this.fits) {
       throw new MigratorError('GATE_LOST');
     }
     try {
-      await call();
+      await (this.#deps.watchCall === undefined ? call() : this.#deps.watchCall(words, call));
     } catch (error) {
-      if (!alreadySo.some((code) => MayastorError.is(error, code))) {
+      if (!isAlreadySo(error, alreadySo)) {
         throw error;
       }
     }

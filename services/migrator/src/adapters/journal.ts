@@ -63,9 +63,9 @@ export class Journal {
   }
 
   /** Archives, then tells, then lets go of the volume: after a crash in between, doing it all again does no harm. */
-  async close(entry: BucketEntry<MoveRecord>, nowMs: number): Promise<FinishedMoveRecord> {
+  async close(entry: BucketEntry<MoveRecord>, o: { nowMs: number; story: MoveRecord['story'] }): Promise<FinishedMoveRecord> {
     const { moveId } = entry.value.request;
-    const record = { ...entry.value, finishedAt: new Date(nowMs).toISOString() };
+    const record = { ...entry.value, story: o.story, finishedAt: new Date(o.nowMs).toISOString() };
     const archived = (await this.finished.create(moveId, record))?.value ?? (await this.finished.get(moveId))?.value ?? record;
     await this.tellFinished(archived);
     await this.#cancels.delete(moveId);

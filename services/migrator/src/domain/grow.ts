@@ -1,18 +1,35 @@
 /** ANALYZE and SCALE UP: from the plan to one new replica on the pool that we chose. */
 import type { ReplicaPlan } from '@couchestor/shared/contracts/migrator';
 import { mayReceive } from '@couchestor/shared/placement/eligibility';
-import { poolsMarkedFor } from '@couchestor/shared/placement/marks';
+import { findVolumeMarks, poolsMarkedFor } from '@couchestor/shared/placement/marks';
 import { planNextReplica } from '@couchestor/shared/placement/plan';
 import { placedReplicas, type World } from '@couchestor/shared/placement/world';
 import type { Advance, Context } from './machine.ts';
 import { newReplicas, worldOf } from './sight.ts';
-import { changedExternally, end, endBeforeStart, go, instant, leave, numReplicas, reanalyze, refused, unsettled, wait, waitOrExpire } from './ways.ts';
+import {
+  changedExternally,
+  end,
+  endBeforeStart,
+  go,
+  instant,
+  leave,
+  numReplicas,
+  reanalyze,
+  refused,
+  unsettled,
+  wait,
+  waitOrExpire,
+} from './ways.ts';
 
 export function plan(context: Context): Advance {
   const { move, sight, limits } = context;
   const world = worldOf(move, sight);
   if (world === undefined || limits.capabilities === undefined) {
     return waitOrExpire(context);
+  }
+  const lost = takeBackLostMove(context, world);
+  if (lost !== undefined) {
+    return lost;
   }
   const next = planNextReplica(world, move.request, limits.capabilities);
   // First of all: a move that has arrived has arrived, whoever wants to stop it now.
@@ -43,13 +60,34 @@ export function plan(context: Context): Advance {
   });
 }
 
+/**
+ * A mark in Mayastor tells of a move whose record is lost (NATS was wiped) and which had grown the volume: its replica must go before n can be
+ * told, or the volume would keep one replica more for ever.
+ */
+function takeBackLostMove(context: Context, world: World): Advance | undefined {
+  const { move } = context;
+  const mark = findVolumeMarks(world.pools).find(({ volumeId, kept }) => volumeId === move.request.volumeId && !kept);
+  if (move.originalReplicas !== undefined || mark === undefined || world.volume.spec.num_replicas !== mark.originalReplicas + 1) {
+    return undefined;
+  }
+  const replicas = placedReplicas(world.volume);
+  const newReplica = replicas.find(({ pool }) => pool === mark.pool);
+  if (newReplica === undefined) {
+    return undefined;
+  }
+  const before = replicas.filter((replica) => replica !== newReplica);
+  return end({ ...context, move: { ...move, originalReplicas: mark.originalReplicas, before, newReplica } }, 'RECOVERED');
+}
+
 /** Right after a call of ours the state lags behind the count. What stays so is for the plan to refuse, or somebody else's doing. */
 export function planOnceSettled(context: Context): Advance {
   const { move, sight, limits } = context;
   if (sight.atStepMs < limits.settleMs * 2) {
     return waitOrExpire(context);
   }
-  return worldOf(move, sight)?.volume.spec.num_replicas === (move.originalReplicas ?? Number.NaN) + 1 ? changedExternally(context) : plan(context);
+  return worldOf(move, sight)?.volume.spec.num_replicas === (move.originalReplicas ?? Number.NaN) + 1
+    ? changedExternally(context)
+    : plan(context);
 }
 
 export function gateGrow(context: Context): Advance {
@@ -84,7 +122,8 @@ export function scaleUp(context: Context): Advance {
   const world = worldOf(move, sight);
   const { answer } = sight;
   if (answer === undefined) {
-    const mayCall = sight.gate === 'held' && world !== undefined && move.plan !== undefined && gatesPlaced(world, move.plan, move.request.volumeId);
+    const mayCall =
+      sight.gate === 'held' && world !== undefined && move.plan !== undefined && gatesPlaced(world, move.plan, move.request.volumeId);
     return mayCall ? { move, effect: { kind: 'put-replica-count', count: numReplicas(move) + 1 } } : reanalyze(context);
   }
   if (unsettled(context)) {

@@ -1,12 +1,11 @@
 /** The way back: from n + 1 replicas to n, without the new one. */
 import { volumeReplicas } from '@couchestor/shared/mayastor/read';
-import { biasPlaced, certainVictim, chooseBias } from '@couchestor/shared/placement/bias';
-import { nodeCordonLabel } from '@couchestor/shared/placement/marks';
+import { chooseBias } from '@couchestor/shared/placement/bias';
 import type { World } from '@couchestor/shared/placement/world';
 import { endings } from './endings.ts';
 import type { Advance, Context } from './machine.ts';
 import { isHealthy, newReplicas, syncedWithout, worldOf } from './sight.ts';
-import { go, leave, numReplicas, placeBias, result, unsettled, wait } from './ways.ts';
+import { go, isBiasedAt, leave, numReplicas, placeBias, result, unsettled, wait } from './ways.ts';
 
 export function gateRollBack(context: Context): Advance {
   const { move, sight, limits } = context;
@@ -18,7 +17,7 @@ export function gateRollBack(context: Context): Advance {
   if (move.tries >= limits.triesMax || sight.atStepMs > limits.settleMs * 8 || removalWouldCost(world, victim.uuid, numReplicas(move))) {
     return keepBoth(context);
   }
-  if (sight.gate === 'held' && move.bias !== undefined && biasPlaced(world, move.bias, nodeCordonLabel(move.request.moveId)) && certainVictim(world) === victim.uuid) {
+  if (isBiasedAt(context, world, victim.uuid)) {
     return go(context, 'roll-back', `Mayastor will remove the new replica on ${victim.pool}.`, move);
   }
   const bias = chooseBias(world, victim.uuid);
@@ -33,12 +32,9 @@ export function rollBack(context: Context): Advance {
     return rollBackUnsettled(context);
   }
   const mayCall =
-    sight.gate === 'held' &&
     world !== undefined &&
     victim !== undefined &&
-    move.bias !== undefined &&
-    biasPlaced(world, move.bias, nodeCordonLabel(move.request.moveId)) &&
-    certainVictim(world) === victim.uuid &&
+    isBiasedAt(context, world, victim.uuid) &&
     !removalWouldCost(world, victim.uuid, numReplicas(move));
   return mayCall ? { move, effect: { kind: 'put-replica-count', count: numReplicas(move) } } : retryRollBack(context);
 }
@@ -60,7 +56,10 @@ export function keepBoth(context: Context): Advance {
   const { move } = context;
   const help = endings.ROLL_BACK_REFUSED;
   const message = `${move.result?.message ?? ''} ${help.help}`.trim();
-  return leave(context, 'finish', help.help, { ...move, result: result(move, { outcome: help.outcome, code: 'ROLL_BACK_REFUSED', message }) });
+  return leave(context, 'finish', help.help, {
+    ...move,
+    result: result(move, { outcome: help.outcome, code: 'ROLL_BACK_REFUSED', message }),
+  });
 }
 
 /** Taking `victim` away must leave n synced replicas, unless it is not synced itself and so counts for nothing (S2). */

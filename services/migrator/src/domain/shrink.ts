@@ -1,9 +1,8 @@
 /** SCALE DOWN: from n + 1 synced replicas to n, without the one that we chose. */
-import { biasPlaced, certainVictim, chooseBias } from '@couchestor/shared/placement/bias';
-import { nodeCordonLabel } from '@couchestor/shared/placement/marks';
+import { chooseBias } from '@couchestor/shared/placement/bias';
 import type { Advance, Context } from './machine.ts';
 import { syncedWithout, worldOf } from './sight.ts';
-import { changedExternally, end, go, leave, numReplicas, placeBias, reanalyze, unsettled, wait } from './ways.ts';
+import { changedExternally, end, go, isBiasedAt, leave, numReplicas, placeBias, reanalyze, unsettled, wait } from './ways.ts';
 
 export function gateShrink(context: Context): Advance {
   const { move, sight, limits } = context;
@@ -16,7 +15,7 @@ export function gateShrink(context: Context): Advance {
   if (world === undefined || source === undefined || sight.syncedForMs < limits.syncedHoldMs || sight.atStepMs > limits.settleMs * 4) {
     return backToSync(context);
   }
-  if (sight.gate === 'held' && move.bias !== undefined && biasPlaced(world, move.bias, nodeCordonLabel(move.request.moveId)) && certainVictim(world) === source) {
+  if (isBiasedAt(context, world, source)) {
     return go(context, 'scale-down', `Mayastor will remove the replica on ${move.plan?.source.pool}.`, { ...move, scaleDownSent: true });
   }
   const bias = chooseBias(world, source);
@@ -31,13 +30,10 @@ export function scaleDown(context: Context): Advance {
   }
   const source = move.plan?.source.uuid;
   const mayCall =
-    sight.gate === 'held' &&
     sight.syncedForMs >= limits.syncedHoldMs &&
     world !== undefined &&
     source !== undefined &&
-    move.bias !== undefined &&
-    biasPlaced(world, move.bias, nodeCordonLabel(move.request.moveId)) &&
-    certainVictim(world) === source &&
+    isBiasedAt(context, world, source) &&
     syncedWithout(world, source) >= numReplicas(move);
   return mayCall ? { move, effect: { kind: 'put-replica-count', count: numReplicas(move) } } : backToSync(context);
 }
@@ -55,14 +51,28 @@ export function letGoOfShrink(context: Context): Advance {
 export function arrived(context: Context): Advance {
   const { move } = context;
   const bytes = move.plan?.bytes ?? 0;
-  const { plan: _plan, before: _before, newReplica: _new, bias: _bias, syncStartedAt: _at, syncPercent: _p, syncProgressAt: _pa, ...kept } = move;
-  return leave(context, 'analyze', `Replica ${move.replicasMoved + 1} of ${move.replicasPlanned} lies on ${move.newReplica?.pool ?? 'the new pool'}.`, {
-    ...kept,
-    replicasMoved: move.replicasMoved + 1,
-    bytesMoved: move.bytesMoved + bytes,
-    tries: 0,
-    scaleDownSent: false,
-  });
+  const {
+    plan: _plan,
+    before: _before,
+    newReplica: _new,
+    bias: _bias,
+    syncStartedAt: _at,
+    syncPercent: _p,
+    syncProgressAt: _pa,
+    ...kept
+  } = move;
+  return leave(
+    context,
+    'analyze',
+    `Replica ${move.replicasMoved + 1} of ${move.replicasPlanned} lies on ${move.newReplica?.pool ?? 'the new pool'}.`,
+    {
+      ...kept,
+      replicasMoved: move.replicasMoved + 1,
+      bytesMoved: move.bytesMoved + bytes,
+      tries: 0,
+      scaleDownSent: false,
+    },
+  );
 }
 
 /** The old replica has gone although this process did not just remove it: an earlier SCALE DOWN of ours took effect late, or somebody did. */
@@ -84,5 +94,8 @@ export function backToSync(context: Context): Advance {
   if (kept.tries >= context.limits.triesMax) {
     return end(context, 'SHRINK_REFUSED', context.sight.answer?.message);
   }
-  return leave(context, 'wait-sync', 'The removal is put off until the new replica has been synced for long enough again.', { ...kept, tries: kept.tries + 1 });
+  return leave(context, 'wait-sync', 'The removal is put off until the new replica has been synced for long enough again.', {
+    ...kept,
+    tries: kept.tries + 1,
+  });
 }

@@ -123,7 +123,9 @@ export function newReplicas(move: MoveRecord, world: World): PlacedReplica[] {
 
 /** True where this reading calls the replica whole. The volume's own state is for the predicate of "synced". */
 export function isHealthy(replica: VolumeReplica): boolean {
-  return replica.state === 'Online' && replica.childStatus === 'Online' && replica.rebuildProgress === undefined && replica.healthy !== false;
+  return (
+    replica.state === 'Online' && replica.childStatus === 'Online' && replica.rebuildProgress === undefined && replica.healthy !== false
+  );
 }
 
 /** How many whole replicas are left once `victim` has gone (S2). */
@@ -156,5 +158,7 @@ function kindGrown(move: MoveRecord, world: World, fresh: readonly PlacedReplica
 /** The planned pool, or, where self-heal replaced our replica by another one, any pool of the wanted tier. */
 function isWanted(move: MoveRecord, world: World, replica: PlacedReplica): boolean {
   const pool = poolById(world, replica.pool);
-  return replica.pool === move.plan?.destination.pool || (pool !== undefined && tierOf(world, pool, move.request.selectors) === move.request.to);
+  return (
+    replica.pool === move.plan?.destination.pool || (pool !== undefined && tierOf(world, pool, move.request.selectors) === move.request.to)
+  );
 }

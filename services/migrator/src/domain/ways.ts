@@ -1,14 +1,24 @@
 /** The ways through and out of a move that its rules share. */
 import type { MoveOutcome, MoveStep } from '@couchestor/shared/contracts/migration';
-import { type Bias, type MoveRecord, type StoryLine, storyLinesMax } from '@couchestor/shared/contracts/migrator';
-import { findLeftovers, findVolumeMarks } from '@couchestor/shared/placement/marks';
+import type { Bias, MoveRecord, StoryLine } from '@couchestor/shared/contracts/migrator';
+import { biasHolds } from '@couchestor/shared/placement/bias';
+import { findLeftovers, findVolumeMarks, nodeCordonLabel } from '@couchestor/shared/placement/marks';
 import type { Refusal } from '@couchestor/shared/placement/refusals';
+import type { World } from '@couchestor/shared/placement/world';
 import { type EndingCode, endings } from './endings.ts';
 import type { Advance, Context, Rule } from './machine.ts';
 import type { Answer, Sight } from './sight.ts';
+import { tell } from './story.ts';
 
 /** These endings leave a replica too many that is ours and has to go first. */
-const rolledBackEndings: ReadonlySet<EndingCode> = new Set<EndingCode>(['CANCELLED', 'SYNC_TIMEOUT', 'SYNC_STALLED', 'NEW_REPLICA_FAULTED', 'WRONG_POOL']);
+const rolledBackEndings: ReadonlySet<EndingCode> = new Set<EndingCode>([
+  'CANCELLED',
+  'SYNC_TIMEOUT',
+  'SYNC_STALLED',
+  'NEW_REPLICA_FAULTED',
+  'RECOVERED',
+  'WRONG_POOL',
+]);
 
 /** After these the effect may come, or be seen, later. A 409 or 412 too may hide a call of ours that got through before. */
 const settlingAnswers: ReadonlySet<Answer['kind']> = new Set<Answer['kind']>(['ok', 'ambiguous', 'conflict', 'precondition']);
@@ -105,7 +115,9 @@ export function endBeforeStart(context: Context): Advance | undefined {
     return end(context, 'WITHDRAWN', sight.standing.reason);
   }
   const expired = sight.nowMs > Date.parse(move.request.expiresAt);
-  return expired && move.replicasMoved === 0 && sight.standing.kind !== 'stands' ? end(context, 'EXPIRED', sight.standing.reason) : undefined;
+  return expired && move.replicasMoved === 0 && sight.standing.kind !== 'stands'
+    ? end(context, 'EXPIRED', sight.standing.reason)
+    : undefined;
 }
 
 export function refused(context: Context, refusal: Refusal): Advance {
@@ -127,7 +139,10 @@ export function end(context: Context, code: EndingCode, detail = ''): Advance {
   return leave(context, grown && rolledBackEndings.has(code) ? 'gate-rollback' : 'finish', message, { ...ended, tries: 0 });
 }
 
-export function result(move: MoveRecord, ended: { outcome: MoveOutcome; code: string; message: string }): NonNullable<MoveRecord['result']> {
+export function result(
+  move: MoveRecord,
+  ended: { outcome: MoveOutcome; code: string; message: string },
+): NonNullable<MoveRecord['result']> {
   return { ...ended, message: ended.message.slice(0, 2_000), replicasMoved: move.replicasMoved, bytesMoved: move.bytesMoved };
 }
 
@@ -141,7 +156,7 @@ export function go({ move: from, sight }: Context, step: MoveStep, text: string,
   const { next: _next, ...rest } = move;
   const kept = step.startsWith('ungate') ? move : rest;
   const line: StoryLine = { at: instant(sight.nowMs), step: from.step, text: text.slice(0, 2_000) };
-  return { move: { ...kept, step, story: tell(from.story, line) }, effect: { kind: 'look' } };
+  return { move: { ...kept, step, story: tell(from.story, [line]) }, effect: { kind: 'look' } };
 }
 
 /** The call may still show its effect: what is read now is not yet its outcome. */
@@ -151,6 +166,12 @@ export function unsettled({ sight: { answer }, limits }: Context): boolean {
 
 export function placeBias({ move }: Context, bias: Bias): Advance {
   return { move: { ...move, bias }, effect: { kind: 'place-bias', bias } };
+}
+
+/** Under the gate, and with the bias just seen in place: what the call that shrinks the volume asks for. */
+export function isBiasedAt({ move, sight }: Context, world: World, victim: string): boolean {
+  const cordonLabel = nodeCordonLabel(move.request.moveId);
+  return sight.gate === 'held' && move.bias !== undefined && biasHolds(world, { bias: move.bias, victim, cordonLabel });
 }
 
 export function numReplicas(move: MoveRecord): number {
@@ -166,9 +187,4 @@ export function since(sight: Sight, instantText: string | undefined): number {
 
 export function instant(ms: number): string {
   return new Date(ms).toISOString();
-}
-
-/** Keeps the beginning and the end of a long story. */
-function tell(story: readonly StoryLine[], line: StoryLine): StoryLine[] {
-  return story.length < storyLinesMax ? [...story, line] : [...story.slice(0, storyLinesMax / 2), ...story.slice(storyLinesMax / 2 + 1), line];
 }

@@ -1,5 +1,5 @@
 /** Answers of the migrator about its moves: list, show and cancel. */
-import type { Stoppable, Bus } from '@couchestor/shared/bus/connect';
+import type { Bus, Stoppable } from '@couchestor/shared/bus/connect';
 import { cancelMove, listMoves, type MoveRecord, type MoveView, showMove } from '@couchestor/shared/contracts/migrator';
 import type { Clock } from '@couchestor/shared/time';
 import type { FinishedMoveRecord, Journal } from '../adapters/journal.ts';
@@ -24,7 +24,8 @@ export async function answerMoves(bus: Pick<Bus, 'serve'>, deps: AnswerDeps): Pr
     }),
     await bus.serve(showMove, async ({ move }) => {
       const record = await find(deps, move);
-      return { move: viewOf(record), story: record.story };
+      const startMs = Date.parse(record.startedAt);
+      return { move: viewOf(record), story: record.story.map((line) => ({ ...line, sinceStartMs: Date.parse(line.at) - startMs })) };
     }),
     await bus.serve(cancelMove, async ({ move }) => {
       const record = await find(deps, move);
@@ -34,19 +35,27 @@ export async function answerMoves(bus: Pick<Bus, 'serve'>, deps: AnswerDeps): Pr
       }
       await deps.journal.cancel(moveId, new Date(deps.clock()).toISOString());
       const late = record.step === 'scale-down' || record.step === 'ungate-shrink';
-      const message = late ? 'The old replica is being removed already; the move stops before the next one.' : 'The volume is brought back to what it was.';
+      const message = late
+        ? 'The old replica is being removed already; the move stops before the next one.'
+        : 'The volume is brought back to what it was.';
       return { moveId, message };
     }),
   ];
 }
 
+/** An open move, else the newest ended one of this move id or volume id. */
 async function find({ journal }: AnswerDeps, id: string): Promise<MoveRecord | FinishedMoveRecord> {
-  const open = (await journal.open.entries()).find(({ key, value }) => key === id || value.request.moveId === id);
-  const found = open ?? (/^m[0-9a-f]{16}$/.test(id) ? await journal.finished.get(id) : undefined);
-  if (found === undefined) {
+  const named = ({ value }: { value: MoveRecord }): boolean => value.request.moveId === id || value.request.volumeId === id;
+  const open = (await journal.open.entries()).find(named);
+  if (open !== undefined) {
+    return open.value;
+  }
+  const ended = (await journal.finished.entries()).filter(named).map(({ value }) => value);
+  const [newest] = ended.sort((left, right) => right.finishedAt.localeCompare(left.finishedAt));
+  if (newest === undefined) {
     throw new MigratorError('UNKNOWN_MOVE', { move: id });
   }
-  return found.value;
+  return newest;
 }
 
 function viewOf(record: MoveRecord | FinishedMoveRecord): MoveView {

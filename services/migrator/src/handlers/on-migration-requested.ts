@@ -22,7 +22,10 @@ export interface AcceptDeps {
  * Idempotent: the brain publishes a request again until it hears that it was accepted. What cannot be accepted now is let go of, for the
  * brain asks again for as long as it wants the move.
  */
-export async function onMigrationRequested(deps: AcceptDeps, message: Pick<Received<MoveRequest>, 'payload' | 'publishedAt'>): Promise<void> {
+export async function onMigrationRequested(
+  deps: AcceptDeps,
+  message: Pick<Received<MoveRequest>, 'payload' | 'publishedAt'>,
+): Promise<void> {
   const { journal, logger } = deps;
   const request = message.payload;
   const { moveId, volumeId } = request;
@@ -56,7 +59,11 @@ export async function onMigrationRequested(deps: AcceptDeps, message: Pick<Recei
   await queueMove(deps, created);
 }
 
-async function whyNotNow(deps: AcceptDeps, { payload, publishedAt }: Pick<Received<MoveRequest>, 'payload' | 'publishedAt'>, taken: boolean): Promise<string | undefined> {
+async function whyNotNow(
+  deps: AcceptDeps,
+  { payload, publishedAt }: Pick<Received<MoveRequest>, 'payload' | 'publishedAt'>,
+  taken: boolean,
+): Promise<string | undefined> {
   if (deps.dryRun) {
     return 'dry run: nothing is moved';
   }

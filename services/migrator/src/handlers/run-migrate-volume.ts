@@ -17,11 +17,12 @@ import { MayastorError, mayHaveHadEffect } from '@couchestor/shared/mayastor/err
 import { isSynced } from '@couchestor/shared/mayastor/read';
 import { formatVolumeMark, nodeCordonLabel, volumeMarkKey } from '@couchestor/shared/placement/marks';
 import type { Clock } from '@couchestor/shared/time';
-import { type Gate, type GateDeps, takeGate } from '../adapters/gate.ts';
+import { type Gate, type GateDeps, takeGate, type WatchCall } from '../adapters/gate.ts';
 import type { FinishedMoveRecord, Journal } from '../adapters/journal.ts';
 import { advance, gatedSteps } from '../domain/advance.ts';
 import type { Effect, Limits } from '../domain/machine.ts';
 import type { Answer, Reading, Sight } from '../domain/sight.ts';
+import { addNote, type Note, withNotes } from '../domain/story.ts';
 import { MigratorError } from '../errors.ts';
 import type { MigratorMetrics } from '../metrics.ts';
 
@@ -34,7 +35,7 @@ export interface Timers {
   sleep(ms: number, signal?: AbortSignal): Promise<void>;
 }
 
-export interface RunDeps extends GateDeps {
+export interface RunDeps extends Omit<GateDeps, 'watchCall'> {
   readonly bus: Pick<Bus, 'call'>;
   readonly journal: Journal;
   readonly mayastor: MayastorClient;
@@ -45,6 +46,8 @@ export interface RunDeps extends GateDeps {
   readonly logger: Logger;
   readonly metrics: MigratorMetrics;
   readonly onFinished: (record: FinishedMoveRecord) => void;
+  /** This process, as the stories of its moves name it. */
+  readonly runBy?: string;
 }
 
 /** Resolves once the move is closed, or belongs to another process, or `signal` is aborted outside a gate. */
@@ -64,13 +67,14 @@ export async function runMove(deps: RunDeps, job: { moveId: string; volumeId: st
     logger.info({ error: describeError(error) }, 'let go of a move');
   } finally {
     await run.release();
-    deps.metrics.rebuildPercent.remove({ volume: job.volumeId });
   }
 }
 
 class MoveRun {
   readonly #deps: RunDeps;
   #entry: BucketEntry<MoveRecord>;
+  /** What the story has still to be told: it goes with the next record, and is lost where this process dies before that. */
+  #notes: readonly Note[] = [];
   #gate: Gate | undefined;
   /** Whether we placed gates or a bias since we took the gate. */
   #placed = false;
@@ -84,6 +88,7 @@ class MoveRun {
     this.#deps = deps;
     this.#entry = entry;
     this.#atStepSinceMs = deps.timers.now();
+    this.#note(`Run by ${deps.runBy ?? 'this process'}, attempt ${entry.value.attempt + 1}.`);
   }
 
   async toItsEnd(signal: AbortSignal): Promise<void> {
@@ -106,6 +111,7 @@ class MoveRun {
           throw error;
         }
         this.#deps.logger.warn({ step: this.#entry.value.step, error: describeError(error) }, 'a step could not be done; trying again');
+        this.#note(`Could not be done, tried again: ${describeError(error)}`);
         await this.#deps.timers.sleep(this.#deps.limits().pollMs, signal);
       }
     }
@@ -123,7 +129,7 @@ class MoveRun {
       await this.release();
     }
     if (gated && this.#gate === undefined) {
-      this.#gate = await takeGate(this.#deps, signal);
+      this.#gate = await takeGate({ ...this.#deps, watchCall: this.#watchCall }, signal);
       // Waiting for the gate is no part of the step.
       this.#atStepSinceMs = this.#deps.timers.now();
     }
@@ -147,7 +153,9 @@ class MoveRun {
       standing,
       syncedForMs: this.#syncedSinceMs === undefined ? 0 : now - this.#syncedSinceMs,
       gate: this.#gate === undefined ? 'none' : this.#placed ? 'held' : 'fresh',
-      ...(this.#answer === undefined ? {} : { answer: { kind: this.#answer.kind, message: this.#answer.message, ageMs: now - this.#answer.atMs } }),
+      ...(this.#answer === undefined
+        ? {}
+        : { answer: { kind: this.#answer.kind, message: this.#answer.message, ageMs: now - this.#answer.atMs } }),
     };
   }
 
@@ -157,17 +165,28 @@ class MoveRun {
       // Placement first: what the volume looks like must not be older than the gates that it is judged by.
       const [pools, nodes] = await Promise.all([mayastor.listPools(), mayastor.listNodes()]);
       const volume = await mayastor.getVolume(volumeId);
+      if (!this.#mayastorUp) {
+        this.#settleAnew();
+      }
       this.#mayastorUp = true;
       metrics.mayastorUp.set(1);
       return { volume, pools, nodes };
     } catch (error) {
       if (this.#mayastorUp) {
         logger.warn({ error: describeError(error) }, 'Mayastor cannot be read; the move waits');
+        this.#note(`Mayastor could not be read: ${describeError(error)}`);
       }
       this.#mayastorUp = false;
       metrics.mayastorUp.set(0);
       return undefined;
     }
+  }
+
+  /** What Mayastor says first when it is back may be from before it went away: everything has its time to show once more. */
+  #settleAnew(): void {
+    const now = this.#deps.timers.now();
+    this.#atStepSinceMs = now;
+    this.#answer = this.#answer && { ...this.#answer, atMs: now };
   }
 
   async #askStanding(): Promise<Sight['standing']> {
@@ -193,10 +212,8 @@ class MoveRun {
       return;
     }
     // Ours from here on, whatever becomes of the message about it.
-    this.#entry = await this.#deps.journal.replace(this.#entry, move);
-    if (move.syncPercent !== undefined) {
-      this.#deps.metrics.rebuildPercent.set({ volume: move.request.volumeId }, move.syncPercent);
-    }
+    this.#entry = await this.#deps.journal.replace(this.#entry, { ...move, story: withNotes(move.story, old.story, this.#notes) });
+    this.#notes = [];
     if (move.step !== old.step) {
       this.#deps.logger.info({ from: old.step, step: move.step }, move.story.at(-1)?.text ?? '');
       this.#answer = undefined;
@@ -211,7 +228,7 @@ class MoveRun {
     if (again && effect.kind !== 'wait') {
       await this.#wait(this.#deps.limits().pollMs, signal);
     }
-    const { mayastor, journal } = this.#deps;
+    const { journal } = this.#deps;
     const { moveId, volumeId } = this.#entry.value.request;
     if (effect.kind !== 'look' && effect.kind !== 'wait') {
       // Waiting for the gate took its time: a record that another process has advanced meanwhile tells us nothing to do.
@@ -242,10 +259,10 @@ class MoveRun {
         return this.#unlabel(effect.pool, volumeMarkKey(volumeId));
       case 'mark-kept': {
         const value = formatVolumeMark({ moveId, originalReplicas: effect.originalReplicas, kept: true });
-        return mayastor.labelPool(effect.pool, { key: volumeMarkKey(volumeId), value, overwrite: true });
+        return this.#label(effect.pool, volumeMarkKey(volumeId), value);
       }
       case 'close':
-        this.#deps.onFinished(await journal.close(this.#entry, this.#deps.clock()));
+        this.#deps.onFinished(await journal.close(this.#entry, { nowMs: this.#deps.clock(), story: this.#wholeStory() }));
         this.#closed = true;
     }
   }
@@ -274,8 +291,9 @@ class MoveRun {
       note('unsent', 'The gate lock would not have outlasted the call.');
       return;
     }
+    const { volumeId } = this.#entry.value.request;
     try {
-      await this.#deps.mayastor.setReplicaCount(this.#entry.value.request.volumeId, count);
+      await this.#watchCall(`set num_replicas to ${count}`, () => this.#deps.mayastor.setReplicaCount(volumeId, count));
       note('ok', '');
     } catch (error) {
       const kind = answerKind(error);
@@ -286,7 +304,9 @@ class MoveRun {
 
   async #label(pool: string, key: string, value: string): Promise<void> {
     try {
-      await this.#deps.mayastor.labelPool(pool, { key, value, overwrite: true });
+      await this.#watchCall(`mark pool ${pool} (${key}=${value})`, () =>
+        this.#deps.mayastor.labelPool(pool, { key, value, overwrite: true }),
+      );
     } catch (error) {
       if (!MayastorError.is(error, 'ALREADY_EXISTS')) {
         throw error;
@@ -296,12 +316,36 @@ class MoveRun {
 
   async #unlabel(pool: string, key: string): Promise<void> {
     try {
-      await this.#deps.mayastor.unlabelPool(pool, key);
+      await this.#watchCall(`unmark pool ${pool} (${key})`, () => this.#deps.mayastor.unlabelPool(pool, key));
     } catch (error) {
       if (!MayastorError.is(error, 'PRECONDITION') && !MayastorError.is(error, 'NOT_FOUND')) {
         throw error;
       }
     }
+  }
+
+  readonly #watchCall: WatchCall = async (words, call) => {
+    const { clock, timers } = this.#deps;
+    const [atMs, beganMs] = [clock(), timers.now()];
+    const told = (answer: string): void => this.#note(words, { atMs, answer, tookMs: Math.round(timers.now() - beganMs) });
+    try {
+      const result = await call();
+      told('done');
+      return result;
+    } catch (error) {
+      told(answerWords(error));
+      throw error;
+    }
+  };
+
+  #note(text: string, call?: { atMs: number; answer: string; tookMs: number }): void {
+    const { step } = this.#entry.value;
+    this.#notes = addNote(this.#notes, { atMs: call?.atMs ?? this.#deps.clock(), step, text, ...(call === undefined ? {} : { call }) });
+  }
+
+  #wholeStory(): MoveRecord['story'] {
+    const { story } = this.#entry.value;
+    return withNotes(story, story, this.#notes);
   }
 
   #heldGate(): Gate {
@@ -329,4 +373,13 @@ function answerKind(error: unknown): Answer['kind'] {
     return 'ambiguous';
   }
   return answerKinds.find(([code]) => MayastorError.is(error, code))?.[1] ?? 'refused';
+}
+
+/** What a call was answered, in short: Mayastor's status and words where it gave any. */
+function answerWords(error: unknown): string {
+  if (!(error instanceof CodedError)) {
+    return describeError(error);
+  }
+  const { status, kind, details, problem } = error.facts;
+  return [error.code, status, kind, details ?? problem].filter((part) => part !== undefined).join(' ');
 }

@@ -46,10 +46,6 @@ export async function sweepOnce(deps: SweepDeps, signal: AbortSignal): Promise<v
 
 async function queueForgotten(deps: SweepDeps): Promise<void> {
   const open = await deps.journal.open.entries();
-  const ages = open.map(({ value }) => deps.clock() - Date.parse(value.startedAt));
-  deps.metrics.active.set(open.length);
-  deps.metrics.oldestOpenSeconds.set(Math.max(0, ...ages) / 1_000);
-  deps.metrics.queueDepth.set((await deps.queue.counts()).waiting);
   for (const entry of open) {
     if (deps.running.has(entry.key) || (await deps.queue.has(jobIdOf(entry.value)))) {
       continue;

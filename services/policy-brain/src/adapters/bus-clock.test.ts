@@ -3,7 +3,12 @@ import { BusClock } from './bus-clock.ts';
 
 function clockAt(start: number) {
   let monotonicMs = start;
-  return { clock: new BusClock({ monotonic: () => monotonicMs }), pass: (ms: number) => { monotonicMs += ms; } };
+  return {
+    clock: new BusClock({ monotonic: () => monotonicMs }),
+    pass: (ms: number) => {
+      monotonicMs += ms;
+    },
+  };
 }
 
 describe('the bus clock', () => {

@@ -1,8 +1,9 @@
 /**
  * The ledger in memory, as JetStream has it. Every change is a compare-and-set; where the record has moved on it is read and decided again.
  */
-import { ledgerBucket, type LedgerEntry } from '@couchestor/shared/contracts/brain';
+
 import type { Bucket, BucketEntry, Bus } from '@couchestor/shared/bus/connect';
+import { type LedgerEntry, ledgerBucket } from '@couchestor/shared/contracts/brain';
 import { emptyEntry } from '../domain/ledger.ts';
 import { BrainError } from '../errors.ts';
 
@@ -54,7 +55,8 @@ export class LedgerStore {
       if (after === undefined || after === before) {
         return { entry: before, changed: false };
       }
-      const stored = known === undefined ? await this.#bucket.create(volumeId, after) : await this.#bucket.update(volumeId, after, known.revision);
+      const stored =
+        known === undefined ? await this.#bucket.create(volumeId, after) : await this.#bucket.update(volumeId, after, known.revision);
       if (stored !== undefined) {
         this.#keep(stored);
         return { entry: stored.value, changed: true };

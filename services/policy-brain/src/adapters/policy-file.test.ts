@@ -14,7 +14,10 @@ const messageOf = (text: string) => {
 
 describe('a policy file', () => {
   it('gives its policies with the defaults of the schema', () => {
-    const { policies, problems } = parsePolicyFile('gold.yaml', `${document('gold', '{highWatermarkIOPS: 9000}')}---\n${document('silver', '{}')}`);
+    const { policies, problems } = parsePolicyFile(
+      'gold.yaml',
+      `${document('gold', '{highWatermarkIOPS: 9000}')}---\n${document('silver', '{}')}`,
+    );
     expect(problems).toEqual([]);
     expect(policies.map(({ policy }) => [policy.name, policy.uid, policy.spec.highWatermarkIOPS, policy.spec.warmWatermarkIOPS])).toEqual([
       ['gold', 'file:gold', 9_000, 2_000],
@@ -36,25 +39,42 @@ describe('a policy file', () => {
   });
 
   it.each([
-    ['a name as an earlier operator read it', document('gold', '{highWatermarkIops: 9000}'), 'gold.yaml: policy gold: spec.highWatermarkIops is no field: did you mean highWatermarkIOPS?'],
+    [
+      'a name as an earlier operator read it',
+      document('gold', '{highWatermarkIops: 9000}'),
+      'gold.yaml: policy gold: spec.highWatermarkIops is no field: did you mean highWatermarkIOPS?',
+    ],
     ['a former name', document('gold', '{nvmePoolSelector: {}}'), 'spec.nvmePoolSelector is no field: did you mean hotPoolSelector?'],
     ['an unknown field', document('gold', '{colour: red}'), 'spec.colour is no field: remove it'],
-    ['watermarks in the wrong order', document('gold', '{highWatermarkIOPS: 100}'), 'spec.highWatermarkIOPS: must be above lowWatermarkIOPS (100 is not above 500)'],
+    [
+      'watermarks in the wrong order',
+      document('gold', '{highWatermarkIOPS: 100}'),
+      'spec.highWatermarkIOPS: must be above lowWatermarkIOPS (100 is not above 500)',
+    ],
     ['a bad duration', document('gold', '{samplingWindow: "1 hour"}'), 'spec.samplingWindow: not a duration: write digits and a unit'],
     ['another kind', document('gold', '{}').replace('StoragePolicy', 'Deployment'), 'kind must be StoragePolicy'],
     ['another version', document('gold', '{}').replace('io/v1', 'io/v9'), 'apiVersion must be storage.billyronks.io/v1'],
     ['a list', '- 1\n- 2\n', 'must be a StoragePolicy with apiVersion, kind, metadata and spec'],
     ['text', 'hello', 'must be a StoragePolicy'],
     ['broken YAML', 'spec: {a: [1, 2\n', 'gold.yaml: not readable as YAML: '],
-    ['a bad selector', document('gold', '{hotPoolSelector: {matchExpressions: [{key: a, operator: In}]}}'), 'spec.hotPoolSelector.matchExpressions.0: In and NotIn need values'],
+    [
+      'a bad selector',
+      document('gold', '{hotPoolSelector: {matchExpressions: [{key: a, operator: In}]}}'),
+      'spec.hotPoolSelector.matchExpressions.0: In and NotIn need values',
+    ],
   ])('is refused for %s, naming the field and the cure', (_what, text, message) => {
     expect(messageOf(text)).toContain(message);
   });
 
   it('names the document, and does not spoil the others', () => {
-    const { policies, problems } = parsePolicyFile('all.yaml', `${document('gold', '{}')}---\n${document('silver', '{nope: 1}')}---\n${document('bronze', '{}')}`);
+    const { policies, problems } = parsePolicyFile(
+      'all.yaml',
+      `${document('gold', '{}')}---\n${document('silver', '{nope: 1}')}---\n${document('bronze', '{}')}`,
+    );
     expect(policies.map(({ policy }) => policy.name)).toEqual(['gold', 'bronze']);
-    expect(problems).toEqual([{ name: 'silver', source: 'all.yaml', message: 'all.yaml, document 2: policy silver: spec.nope is no field: remove it' }]);
+    expect(problems).toEqual([
+      { name: 'silver', source: 'all.yaml', message: 'all.yaml, document 2: policy silver: spec.nope is no field: remove it' },
+    ]);
   });
 
   it('tells all faults of a document in one message', () => {
@@ -65,7 +85,10 @@ describe('a policy file', () => {
   });
 
   it('cannot be blown up by aliases', () => {
-    const bomb = ['a: &a [x,x,x,x,x,x,x,x,x]', ...[...'bcdefghi'].map((name, index) => `${name}: &${name} [${Array(9).fill(`*${'abcdefgh'[index]}`).join(',')}]`)].join('\n');
+    const bomb = [
+      'a: &a [x,x,x,x,x,x,x,x,x]',
+      ...[...'bcdefghi'].map((name, index) => `${name}: &${name} [${Array(9).fill(`*${'abcdefgh'[index]}`).join(',')}]`),
+    ].join('\n');
     expect(messageOf(bomb)).toContain('not readable as YAML');
   });
 });

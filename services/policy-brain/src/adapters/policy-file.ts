@@ -5,7 +5,12 @@
  */
 import { createHash } from 'node:crypto';
 import { didYouMean } from '@couchestor/shared/did-you-mean';
-import { type StoragePolicy, storagePolicyApiVersion, storagePolicySchema, storagePolicySpecSchema } from '@couchestor/shared/storage-policy';
+import {
+  type StoragePolicy,
+  storagePolicyApiVersion,
+  storagePolicySchema,
+  storagePolicySpecSchema,
+} from '@couchestor/shared/storage-policy';
 import { type Document, LineCounter, parseAllDocuments } from 'yaml';
 import type { z } from 'zod';
 import type { PolicyProblem } from '../domain/policy-status.ts';
@@ -40,7 +45,10 @@ type Parsed = { readonly policy: StoragePolicy } | { readonly name: string | und
 function parseDocument(document: Document): Parsed | undefined {
   const [syntax] = document.errors;
   if (syntax !== undefined) {
-    return { name: undefined, message: `not readable as YAML: ${syntax.message.split('\n')[0]?.replace(/:$/, '')}. Correct the indentation or quoting there.` };
+    return {
+      name: undefined,
+      message: `not readable as YAML: ${syntax.message.split('\n')[0]?.replace(/:$/, '')}. Correct the indentation or quoting there.`,
+    };
   }
   let value: unknown;
   try {
@@ -63,7 +71,13 @@ function parseDocument(document: Document): Parsed | undefined {
 
 /** Changes with the spec. 48 bits of a hash: exact as a number, and two specs of one policy never share it in practice. */
 function generationOf(spec: StoragePolicy['spec']): number {
-  return Number.parseInt(createHash('sha256').update(JSON.stringify(sorted(spec))).digest('hex').slice(0, 12), 16);
+  return Number.parseInt(
+    createHash('sha256')
+      .update(JSON.stringify(sorted(spec)))
+      .digest('hex')
+      .slice(0, 12),
+    16,
+  );
 }
 
 /** The same value whatever the order in which its keys were written. */
@@ -74,7 +88,11 @@ function sorted(value: unknown): unknown {
   if (value === null || typeof value !== 'object') {
     return value;
   }
-  return Object.fromEntries(Object.entries(value).sort(([left], [right]) => (left < right ? -1 : 1)).map(([key, inner]) => [key, sorted(inner)]));
+  return Object.fromEntries(
+    Object.entries(value)
+      .sort(([left], [right]) => (left < right ? -1 : 1))
+      .map(([key, inner]) => [key, sorted(inner)]),
+  );
 }
 
 function nameOf(value: unknown): string | undefined {

@@ -2,8 +2,8 @@ import { mkdir, mkdtemp, rename, rm, symlink, writeFile } from 'node:fs/promises
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { quietLogger } from '@couchestor/shared/testing/quiet-logger';
-import { sleep } from '@couchestor/shared/time';
 import { waitUntil } from '@couchestor/shared/testing/wait-until';
+import { sleep } from '@couchestor/shared/time';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { PolicyFolder } from './policy-folder.ts';
 import type { PolicySet } from './policy-source.ts';
@@ -12,7 +12,8 @@ let folder: string;
 let source: PolicyFolder;
 let told: PolicySet[];
 
-const document = (name: string, spec = '{}') => `apiVersion: storage.billyronks.io/v1\nkind: StoragePolicy\nmetadata: {name: ${name}}\nspec: ${spec}\n`;
+const document = (name: string, spec = '{}') =>
+  `apiVersion: storage.billyronks.io/v1\nkind: StoragePolicy\nmetadata: {name: ${name}}\nspec: ${spec}\n`;
 const write = (file: string, text: string) => writeFile(join(folder, file), text);
 const names = () => told.at(-1)?.policies.map(({ policy }) => policy.name);
 
@@ -99,7 +100,10 @@ describe('the policy folder', () => {
   it('says so where the folder cannot be read, and picks it up when it is there', async () => {
     await rm(folder, { recursive: true });
     await open();
-    expect(told.at(-1)).toMatchObject({ policies: [], problems: [{ message: expect.stringContaining('Create it, or correct --policy-dir (POLICY_DIR)') }] });
+    expect(told.at(-1)).toMatchObject({
+      policies: [],
+      problems: [{ message: expect.stringContaining('Create it, or correct --policy-dir (POLICY_DIR)') }],
+    });
     await mkdir(folder);
     await write('gold.yaml', document('gold'));
     await waitUntil(() => names()?.join() === 'gold');

@@ -128,11 +128,17 @@ async function readSnapshot(folder: string): Promise<Snapshot> {
   } catch (error) {
     complain(folder, `the policy folder cannot be read (${describeError(error)}). Create it, or correct --policy-dir (POLICY_DIR).`);
   }
-  const hash = createHash('sha256').update(JSON.stringify([[...files], problems])).digest('hex');
+  const hash = createHash('sha256')
+    .update(JSON.stringify([[...files], problems]))
+    .digest('hex');
   return { hash, files, problems };
 }
 
-async function readPolicyFile(path: string, files: Map<string, string>, complain: (source: string, message: string) => void): Promise<void> {
+async function readPolicyFile(
+  path: string,
+  files: Map<string, string>,
+  complain: (source: string, message: string) => void,
+): Promise<void> {
   try {
     const { size, isFile } = await stat(path).then((found) => ({ size: found.size, isFile: found.isFile() }));
     if (!isFile) {

@@ -16,7 +16,8 @@ export async function raiseEpoch(bus: Pick<Bus, 'bucket'>): Promise<{ epoch: num
   for (let attempt = 1; attempt <= attemptsMax; attempt += 1) {
     const before = await bucket.get(epochKey);
     const epoch = (before?.value.epoch ?? 0) + 1;
-    const stored = before === undefined ? await bucket.create(epochKey, { epoch }) : await bucket.update(epochKey, { epoch }, before.revision);
+    const stored =
+      before === undefined ? await bucket.create(epochKey, { epoch }) : await bucket.update(epochKey, { epoch }, before.revision);
     if (stored !== undefined) {
       // Read back, because only what was read surely carries JetStream's own timestamp.
       return { epoch, raisedAt: (await bucket.get(epochKey))?.writtenAt ?? stored.writtenAt };

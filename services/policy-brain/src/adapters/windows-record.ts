@@ -37,7 +37,8 @@ export class WindowsRecord {
       return true;
     }
     const value = { windowSeconds: [...windowSeconds] };
-    const stored = known === undefined ? await this.#bucket.create(windowsKey, value) : await this.#bucket.update(windowsKey, value, known.revision);
+    const stored =
+      known === undefined ? await this.#bucket.create(windowsKey, value) : await this.#bucket.update(windowsKey, value, known.revision);
     this.#stored = stored ?? (await this.#bucket.get(windowsKey));
     return stored !== undefined;
   }

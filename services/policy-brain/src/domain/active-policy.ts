@@ -62,7 +62,10 @@ export function selectorsOf({ spec }: StoragePolicy): TierSelectors {
 
 /** Whether the policy is written for this volume, enabled or not. */
 export function selectsVolume({ spec }: StoragePolicy, volume: Pick<KnownVolume, 'storageClass' | 'labels'>): boolean {
-  return volume.storageClass === spec.storageClassName && (spec.volumeSelector === undefined || matchesSelector(spec.volumeSelector, volume.labels));
+  return (
+    volume.storageClass === spec.storageClassName &&
+    (spec.volumeSelector === undefined || matchesSelector(spec.volumeSelector, volume.labels))
+  );
 }
 
 export interface PoolTiers {

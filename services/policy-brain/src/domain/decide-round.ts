@@ -28,6 +28,7 @@ export interface RoundInput {
   /** False where Mayastor could not be read in this round: then `cluster` is an old reading, and nothing moves. */
   readonly readable: boolean;
   readonly limits: OperatorLimits;
+  readonly looks: RoundFacts['looks'];
   readonly nowMs: number;
 }
 
@@ -76,6 +77,7 @@ export function prepareRound(input: RoundInput): PreparedRound {
     cluster: input.cluster,
     readable: input.readable,
     policiesByClass: groupByClass(policies, poolTiers, input.rounds),
+    looks: input.looks,
     nowMs: input.nowMs,
     decidedAt: new Date(input.nowMs).toISOString(),
   };
@@ -167,7 +169,11 @@ function slotLimits(policies: readonly ActivePolicy[], limits: OperatorLimits) {
 }
 
 function poolsOf(cluster: Cluster | undefined) {
-  return (cluster?.pools ?? []).map((pool) => ({ id: pool.id, labels: cluster?.poolLabels.get(pool.id) ?? {}, online: isPoolOnline(pool) }));
+  return (cluster?.pools ?? []).map((pool) => ({
+    id: pool.id,
+    labels: cluster?.poolLabels.get(pool.id) ?? {},
+    online: isPoolOnline(pool),
+  }));
 }
 
 function groupByClass(

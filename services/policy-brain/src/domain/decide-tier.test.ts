@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { type Tier, tiersFastestFirst } from '@couchestor/shared/tiers';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { bandOf, bands, decideTier, threeTiers, type TierTable, twoTiers } from './decide-tier.ts';
+import { bandOf, bands, decideTier, type TierTable, threeTiers, twoTiers } from './decide-tier.ts';
 import { rules } from './rules.ts';
 
 const page = readFileSync(new URL('../../../../docs/decision.md', import.meta.url), 'utf8');
@@ -14,11 +14,24 @@ function tableBelow(heading: string): string[][] {
   const lines = page.slice(page.indexOf(`\n${heading}\n`)).split('\n');
   const start = lines.findIndex((line) => line.startsWith('| ---'));
   const rows = lines.slice(start + 1);
-  return rows.slice(0, rows.findIndex((line) => !line.startsWith('|'))).map((line) => line.split('|').slice(1, -1).map((cell) => cell.trim()));
+  return rows
+    .slice(
+      0,
+      rows.findIndex((line) => !line.startsWith('|')),
+    )
+    .map((line) =>
+      line
+        .split('|')
+        .slice(1, -1)
+        .map((cell) => cell.trim()),
+    );
 }
 
 function documented(heading: string): TierTable {
-  const rows = tableBelow(heading).map(([tier = '', ...cells]) => [tier, Object.fromEntries(bands.map((band, index) => [band, cells[index]]))]);
+  const rows = tableBelow(heading).map(([tier = '', ...cells]) => [
+    tier,
+    Object.fromEntries(bands.map((band, index) => [band, cells[index]])),
+  ]);
   return Object.fromEntries(rows) as TierTable;
 }
 
@@ -38,7 +51,9 @@ describe('the rule, row by row as documented', () => {
   const iopsIn = { low: [0, 499, 500], lower: [501, 1_999], upper: [2_000, 4_999], high: [5_000, 1_000_000] } as const;
   const destinationOf: Record<string, Tier | undefined> = { TO_HOT: 'hot', TO_COLD: 'cold', UP_TO_WARM: 'warm', DOWN_TO_WARM: 'warm' };
   const cases = (table: TierTable) =>
-    tiersFastestFirst.flatMap((current) => bands.flatMap((band) => iopsIn[band].map((iops) => ({ current, iops, rule: table[current][band] }))));
+    tiersFastestFirst.flatMap((current) =>
+      bands.flatMap((band) => iopsIn[band].map((iops) => ({ current, iops, rule: table[current][band] }))),
+    );
 
   it.each(cases(documented('### Three tiers')))('with three tiers, a $current volume at $iops IOPS: $rule', ({ current, iops, rule }) => {
     expect(decideTier({ current, iops, watermarks, destinations: all })).toEqual({ rule, to: destinationOf[rule] ?? current });
@@ -46,13 +61,19 @@ describe('the rule, row by row as documented', () => {
 
   it.each(cases(documented('### Two tiers')))('with warm off, a $current volume at $iops IOPS: $rule', ({ current, iops, rule }) => {
     // Without a warm watermark there is nothing between low and high.
-    expect(decideTier({ current, iops, watermarks: { ...watermarks, warm: 0 }, destinations: all })).toEqual({ rule, to: destinationOf[rule] ?? current });
+    expect(decideTier({ current, iops, watermarks: { ...watermarks, warm: 0 }, destinations: all })).toEqual({
+      rule,
+      to: destinationOf[rule] ?? current,
+    });
   });
 
-  it.each(cases(documented('### Two tiers')))('without a warm selector, a $current volume at $iops IOPS: $rule', ({ current, iops, rule }) => {
-    const destinations = new Set<Tier>(['hot', 'cold']);
-    expect(decideTier({ current, iops, watermarks, destinations })).toEqual({ rule, to: destinationOf[rule] ?? current });
-  });
+  it.each(cases(documented('### Two tiers')))(
+    'without a warm selector, a $current volume at $iops IOPS: $rule',
+    ({ current, iops, rule }) => {
+      const destinations = new Set<Tier>(['hot', 'cold']);
+      expect(decideTier({ current, iops, watermarks, destinations })).toEqual({ rule, to: destinationOf[rule] ?? current });
+    },
+  );
 
   it.each([
     { current: 'cold', iops: 6_000, rule: 'UP_TO_WARM' },
@@ -85,7 +106,12 @@ describe('the rule, row by row as documented', () => {
 
 describe('properties of the rule', () => {
   const anyWatermarks = fc
-    .record({ low: fc.integer({ min: 0, max: 10_000 }), first: fc.integer({ min: 1, max: 10_000 }), second: fc.integer({ min: 1, max: 10_000 }), off: fc.boolean() })
+    .record({
+      low: fc.integer({ min: 0, max: 10_000 }),
+      first: fc.integer({ min: 1, max: 10_000 }),
+      second: fc.integer({ min: 1, max: 10_000 }),
+      off: fc.boolean(),
+    })
     .map(({ low, first, second, off }) => ({ low, warm: off ? 0 : low + first, high: low + first + second }));
   const anyDestinations = fc.subarray([...tiersFastestFirst]).map((tiers): ReadonlySet<Tier> => new Set(tiers));
   const anyIops = fc.oneof(fc.integer({ min: 0, max: 40_000 }), fc.double({ min: 0, max: 40_000, noNaN: true }));

@@ -13,7 +13,7 @@ import type { Cluster, KnownVolume } from './known-volume.ts';
 import { measure } from './measure.ts';
 import { type RuleCode, rules } from './rules.ts';
 import type { CompleteRound } from './samples.ts';
-import { look } from './sight.ts';
+import { look, mayLook } from './sight.ts';
 import type { Wish } from './slots.ts';
 import { tierWords } from './words.ts';
 
@@ -30,6 +30,8 @@ export interface RoundFacts {
   readonly readable: boolean;
   /** Policies by the storage class that they are written for, enabled ones and disabled ones. */
   readonly policiesByClass: ReadonlyMap<string, readonly PolicyInRound[]>;
+  /** How many volumes have a refusal on record, and the number of this round: which of them are looked at again. */
+  readonly looks: { readonly refusals: number; readonly turn: number };
   readonly nowMs: number;
   readonly decidedAt: string;
 }
@@ -40,6 +42,7 @@ export interface WantedMove extends Wish {
   readonly from: Tier | 'mixed';
   readonly iops: number;
   readonly active: ActivePolicy;
+  readonly poolTiers: PoolTiers;
   readonly volume: KnownVolume;
 }
 
@@ -58,7 +61,8 @@ export interface VolumeDecision {
 const reasonCharsMax = 2_000;
 
 export function decideVolume(volume: KnownVolume, entry: LedgerEntry | undefined, facts: RoundFacts): VolumeDecision {
-  const selecting = facts.policiesByClass.get(volume.storageClass ?? '')?.filter(({ active }) => selectsVolume(active.policy, volume)) ?? [];
+  const selecting =
+    facts.policiesByClass.get(volume.storageClass ?? '')?.filter(({ active }) => selectsVolume(active.policy, volume)) ?? [];
   const enabled = selecting.length === 0 ? selecting : selecting.filter(({ active }) => active.policy.spec.enabled);
   const [policy, second] = enabled;
   const draft = startDecision(volume, policy, facts);
@@ -105,7 +109,13 @@ function placementOf({ replicas }: KnownVolume, policy: PolicyInRound | undefine
   return currentTier(replicas.map(({ pool }): PoolTier => policy?.poolTiers.tierOf.get(pool ?? '') ?? 'none'));
 }
 
-function decideByPolicy(o: { volume: KnownVolume; entry: LedgerEntry | undefined; policy: PolicyInRound; facts: RoundFacts; draft: Draft }): VolumeDecision {
+function decideByPolicy(o: {
+  volume: KnownVolume;
+  entry: LedgerEntry | undefined;
+  policy: PolicyInRound;
+  facts: RoundFacts;
+  draft: Draft;
+}): VolumeDecision {
   const { volume, entry, facts, draft } = o;
   const { active: policy, poolTiers, round } = o.policy;
   const { cluster, nowMs } = facts;
@@ -114,17 +124,25 @@ function decideByPolicy(o: { volume: KnownVolume; entry: LedgerEntry | undefined
     return decidedBy(draft, 'MAYASTOR_UNREADABLE', 'Mayastor could not be read, and without it nobody knows where the replicas lie');
   }
   if (!policy.windowMeasured) {
-    return answer('NO_WINDOW', `eight other sampling windows are in use; give the policy one of those instead of ${policy.policy.spec.samplingWindow}`);
+    return decidedBy(
+      draft,
+      'NO_WINDOW',
+      `eight other sampling windows are in use; give the policy one of those instead of ${policy.policy.spec.samplingWindow}`,
+    );
   }
   if (volume.replicas.length === 0 || volume.replicas.some(({ pool }) => pool === undefined)) {
-    return answer('PLACEMENT_UNKNOWN', 'Mayastor does not say on which pool every replica lies; a node may be away');
+    return decidedBy(draft, 'PLACEMENT_UNKNOWN', 'Mayastor does not say on which pool every replica lies; a node may be away');
   }
   const measured = measure({ round, sample, published: volume.published, windowText: policy.policy.spec.samplingWindow, nowMs });
   if (!measured.known) {
     return decidedBy(draft, measured.rule, measured.words);
   }
   if (tier === undefined) {
-    return decidedBy(draft, 'OUTSIDE_TIERS', 'no replica lies on a pool that exactly one tier of the policy selects: label its pools, or move it to a tier by hand');
+    return decidedBy(
+      draft,
+      'OUTSIDE_TIERS',
+      'no replica lies on a pool that exactly one tier of the policy selects: label its pools, or move it to a tier by hand',
+    );
   }
   const { watermarks, destinations } = policy;
   const { rule: tierRule, to } = decideTier({ current: tier, iops: measured.iops, watermarks, destinations });
@@ -143,7 +161,7 @@ function decideByPolicy(o: { volume: KnownVolume; entry: LedgerEntry | undefined
     exemptFromCooldown: mixed && (rule === 'REPAIR' || stoppedHalfWay(entry, to)),
     tiersWithOnlinePool: poolTiers.withOnlinePool,
     nowMs,
-    look: () => look({ volume, to, policy, cluster }),
+    look: () => (mayLook(volume.id, facts.looks) ? look({ volume, to, policy, poolTiers, cluster }) : undefined),
   });
   if (held !== undefined) {
     return decidedBy(draft, held.rule, `${reason}. ${held.words}`, to);
@@ -157,6 +175,7 @@ function decideByPolicy(o: { volume: KnownVolume; entry: LedgerEntry | undefined
     from: mixed ? 'mixed' : tier,
     iops: measured.iops,
     active: policy,
+    poolTiers,
     volume,
   };
   return { ...decidedBy(draft, rule, reason, to), wanted };
@@ -193,7 +212,7 @@ function decided(draft: Draft, o: { rule: RuleCode; reason: string; to?: Tier | 
     decidedAt: draft.decidedAt,
     verb: rules[o.rule].verb,
     rule: o.rule,
-    reason: o.reason.length > reasonCharsMax ? o.reason.slice(0, reasonCharsMax) : o.reason,
+    reason: flat(o.reason),
     placement: draft.placement,
   };
   const policy = o.policy ?? draft.policy?.policy.name;
@@ -213,4 +232,14 @@ function decided(draft: Draft, o: { rule: RuleCode; reason: string; to?: Tier | 
     decision.to = o.to;
   }
   return decision;
+}
+
+/**
+ * V8 keeps joined strings as a tree of their parts until one reads them. Reading them at once leaves one short string instead of a dozen
+ * objects for each volume, which halves what garbage collection has to carry from round to round.
+ */
+function flat(reason: string): string {
+  const text = reason.length > reasonCharsMax ? reason.slice(0, reasonCharsMax) : reason;
+  text.charCodeAt(0);
+  return text;
 }

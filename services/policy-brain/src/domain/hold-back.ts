@@ -23,8 +23,8 @@ export interface WantedMove {
   readonly exemptFromCooldown: boolean;
   readonly tiersWithOnlinePool: ReadonlySet<Tier>;
   readonly nowMs: number;
-  /** Asked only where a refusal is on record: it costs more than all else here. */
-  readonly look: () => Sight;
+  /** Asked only where a refusal is on record: it costs more than all else here. Undefined: it is not this volume's turn. */
+  readonly look: () => Sight | undefined;
 }
 
 export function holdBack(wanted: WantedMove): HoldBack | undefined {
@@ -34,7 +34,10 @@ export function holdBack(wanted: WantedMove): HoldBack | undefined {
 function byVolume({ volume, entry, to, tiersWithOnlinePool }: WantedMove): HoldBack | undefined {
   const kept = entry?.keptOld;
   if (kept !== undefined && volume.numReplicas > kept.numReplicas) {
-    return { rule: 'KEPT_OLD', words: `${kept.message} Waiting for num_replicas to come back from ${volume.numReplicas} to ${kept.numReplicas}.` };
+    return {
+      rule: 'KEPT_OLD',
+      words: `${kept.message} Waiting for num_replicas to come back from ${volume.numReplicas} to ${kept.numReplicas}.`,
+    };
   }
   if (!volume.published) {
     return { rule: 'NOT_PUBLISHED', words: refusals.UNPUBLISHED };
@@ -54,14 +57,20 @@ function byHistory({ entry, to, nowMs, look }: WantedMove): HoldBack | undefined
   }
   if (entry.failures >= failuresMax) {
     const last = entry.history[0]?.result.message ?? '';
-    return { rule: 'FAILED_TOO_OFTEN', words: `${entry.failures} attempts failed, and it waits for \`couchestor migrations retry\`. The last one: ${last}` };
+    return {
+      rule: 'FAILED_TOO_OFTEN',
+      words: `${entry.failures} attempts failed, and it waits for \`couchestor migrations retry\`. The last one: ${last}`,
+    };
   }
   if (entry.retryAt !== undefined && nowMs < Date.parse(entry.retryAt)) {
     const last = entry.history[0]?.result.message ?? '';
     return { rule: 'BACK_OFF', words: `Tried again in ${formatDuration(Date.parse(entry.retryAt) - nowMs)}, after: ${last}` };
   }
-  if (entry.refusal !== undefined && entry.refusal.to === to && refusalHolds(entry.refusal, look())) {
-    return { rule: 'REFUSED', words: entry.refusal.message };
+  if (entry.refusal !== undefined && entry.refusal.to === to) {
+    const seen = look();
+    if (seen === undefined || refusalHolds(entry.refusal, seen)) {
+      return { rule: 'REFUSED', words: entry.refusal.message };
+    }
   }
   return undefined;
 }
@@ -73,7 +82,10 @@ function byCooldown({ entry, policy, exemptFromCooldown, nowMs }: WantedMove): H
   const leftMs = Date.parse(entry.lastMovedAt) + policy.cooldownMs - nowMs;
   return leftMs <= 0
     ? undefined
-    : { rule: 'COOLDOWN', words: `It was moved ${formatDuration(Math.max(0, policy.cooldownMs - leftMs))} ago; the cooldown of ${formatDuration(policy.cooldownMs)} ends in ${formatDuration(leftMs)}.` };
+    : {
+        rule: 'COOLDOWN',
+        words: `It was moved ${formatDuration(Math.max(0, policy.cooldownMs - leftMs))} ago; the cooldown of ${formatDuration(policy.cooldownMs)} ends in ${formatDuration(leftMs)}.`,
+      };
 }
 
 function byDryRun({ policy, to }: WantedMove): HoldBack | undefined {

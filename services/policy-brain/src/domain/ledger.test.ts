@@ -1,9 +1,21 @@
 import { createHash } from 'node:crypto';
-import { ledgerEntrySchema, ledgerHistoryMax, type LedgerEntry } from '@couchestor/shared/contracts/brain';
+import { type LedgerEntry, ledgerEntrySchema, ledgerHistoryMax } from '@couchestor/shared/contracts/brain';
 import { moveOutcomes } from '@couchestor/shared/contracts/migration';
 import { describe, expect, it } from 'vitest';
 import { finishedMove, nowMs, requestFor, volumeId } from '../testing/fixtures.ts';
-import { advance, backOffMs, emptyEntry, failuresMax, finish, firstBackOffMs, moveIdOf, request, restamp, retry, withdraw } from './ledger.ts';
+import {
+  advance,
+  backOffMs,
+  emptyEntry,
+  failuresMax,
+  finish,
+  firstBackOffMs,
+  moveIdOf,
+  request,
+  restamp,
+  retry,
+  withdraw,
+} from './ledger.ts';
 
 const cooldownMs = 24 * 3_600_000;
 const facts = { atMs: nowMs, cooldownMs, numReplicas: 2 };
@@ -13,7 +25,12 @@ const { moveId } = requestFor();
 
 describe('a request', () => {
   it('has an id that follows from the volume and the number of the request', () => {
-    expect(moveIdOf(volumeId(1), 3)).toBe(`m${createHash('sha256').update(`${volumeId(1)}:3`).digest('hex').slice(0, 16)}`);
+    expect(moveIdOf(volumeId(1), 3)).toBe(
+      `m${createHash('sha256')
+        .update(`${volumeId(1)}:3`)
+        .digest('hex')
+        .slice(0, 16)}`,
+    );
   });
 
   it('is counted and pending, and there is at most one', () => {
@@ -49,7 +66,10 @@ describe('the end of a move', () => {
     success: { lastMovedAt: at(0), failures: 0 },
     failed: { failures: 3, retryAt: at(4 * firstBackOffMs) },
     aborted: { failures: 2, retryAt: at(2 * firstBackOffMs) },
-    refused: { failures: 2, refusal: { code: 'REFUSED', message: 'It ended as refused.', causeFingerprint: 'cause', to: 'hot', at: at(0), sight: 'seen' } },
+    refused: {
+      failures: 2,
+      refusal: { code: 'REFUSED', message: 'It ended as refused.', causeFingerprint: 'cause', to: 'hot', at: at(0), sight: 'seen' },
+    },
     'no-op': { failures: 2, retryAt: at(2 * firstBackOffMs) },
     'kept-old': { lastMovedAt: at(0), failures: 2, keptOld: { numReplicas: 2, message: 'It ended as kept-old.' } },
   };
@@ -97,7 +117,11 @@ describe('the end of a move', () => {
 
   it('pauses only where one cause is refused a second time', () => {
     const again = (entry: LedgerEntry, causeFingerprint: string) =>
-      finish(request(entry, { request: requestFor({ moveId: 'm00000000000000aa' }), numReplicas: 2, sight: 'b' }), finishedMove('refused', { moveId: 'm00000000000000aa', causeFingerprint }), facts);
+      finish(
+        request(entry, { request: requestFor({ moveId: 'm00000000000000aa' }), numReplicas: 2, sight: 'b' }),
+        finishedMove('refused', { moveId: 'm00000000000000aa', causeFingerprint }),
+        facts,
+      );
     const first = finish(asked, finishedMove('refused', { causeFingerprint: 'cause' }), facts);
     expect(first.retryAt).toBeUndefined();
     expect(again(first, 'cause').retryAt).toBe(at(firstBackOffMs));
@@ -113,7 +137,13 @@ describe('the back-off', () => {
   });
 
   it('is cleared by a retry, with the failures and the refusal, but not the cooldown', () => {
-    const held = { ...emptyEntry, failures: failuresMax, retryAt: at(1), lastMovedAt: at(0), keptOld: { numReplicas: 2, message: 'Kept.' } };
+    const held = {
+      ...emptyEntry,
+      failures: failuresMax,
+      retryAt: at(1),
+      lastMovedAt: at(0),
+      keptOld: { numReplicas: 2, message: 'Kept.' },
+    };
     expect(retry(held)).toEqual({ ...emptyEntry, lastMovedAt: at(0), keptOld: held.keptOld });
   });
 });

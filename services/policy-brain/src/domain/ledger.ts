@@ -25,15 +25,14 @@ export const outcomeEffects = {
   // Migrator and brain saw different things: look again before asking again.
   'no-op': { failure: 'kept', pause: 'back-off' },
   'kept-old': { failure: 'kept', pause: 'none' },
-} as const satisfies Record<MoveOutcome, { failure: 'cleared' | 'counted' | 'kept'; pause: 'none' | 'back-off' | 'by-code' | 'where-repeated' }>;
+} as const satisfies Record<
+  MoveOutcome,
+  { failure: 'cleared' | 'counted' | 'kept'; pause: 'none' | 'back-off' | 'by-code' | 'where-repeated' }
+>;
 
 /** Deterministic: the same request is the same move, however often it is made. */
 export function moveIdOf(volumeId: string, requests: number): string {
   return `m${createHash('sha256').update(`${volumeId}:${requests}`).digest('hex').slice(0, 16)}`;
-}
-
-export function isOpen(entry: LedgerEntry | undefined): boolean {
-  return entry?.pending !== undefined;
 }
 
 export function request(entry: LedgerEntry, o: { request: MoveRequest; numReplicas: number; sight: string }): LedgerEntry {

@@ -1,9 +1,9 @@
 /** Whether there is a measurement of a volume that may be decided on. Whatever is not surely one is unknown, never zero (S4). */
 import type { VolumeSample } from '@couchestor/shared/contracts/volume-sampled';
 import { formatDuration } from '@couchestor/shared/duration';
-import { formatIops } from './words.ts';
 import type { RuleCode } from './rules.ts';
 import { type CompleteRound, freshRounds, isFresh } from './samples.ts';
+import { formatIops } from './words.ts';
 
 /** Least part of the window that must have been measured. */
 export const coverageMin = 0.8;
@@ -25,7 +25,10 @@ export function measure(o: {
   }
   if (!isFresh(round, o.nowMs)) {
     const age = formatDuration(o.nowMs - round.publishedAtMs);
-    return unknown('SAMPLE_STALE', `the newest samples are ${age} old, and older than ${freshRounds} rounds of ${formatDuration(round.roundIntervalMs)} nothing is decided`);
+    return unknown(
+      'SAMPLE_STALE',
+      `the newest samples are ${age} old, and older than ${freshRounds} rounds of ${formatDuration(round.roundIntervalMs)} nothing is decided`,
+    );
   }
   if (sample === undefined) {
     return unknown('NO_SAMPLE', `round ${round.round} of the samples over ${o.windowText} does not hold the volume`);
@@ -39,7 +42,10 @@ export function measure(o: {
         : { known: true, iops: 0, words: 'it is not published, so it does no work' };
     case 'measured':
       return sample.coverage < coverageMin
-        ? unknown('LOW_COVERAGE', `only ${Math.floor(sample.coverage * 100)} % of the last ${o.windowText} was measured, ${coverageMin * 100} % are needed`)
+        ? unknown(
+            'LOW_COVERAGE',
+            `only ${Math.floor(sample.coverage * 100)} % of the last ${o.windowText} was measured, ${coverageMin * 100} % are needed`,
+          )
         : {
             known: true,
             iops: sample.iops,

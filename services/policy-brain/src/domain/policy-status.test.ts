@@ -1,6 +1,17 @@
 import { policyViewSchema } from '@couchestor/shared/contracts/brain';
 import { describe, expect, it } from 'vitest';
-import { clusterWith, limits, measured, nowMs, policyOf, poolOf, roundOf, situation, type SituationInput, volumeOf } from '../testing/fixtures.ts';
+import {
+  clusterWith,
+  limits,
+  measured,
+  nowMs,
+  policyOf,
+  poolOf,
+  roundOf,
+  type SituationInput,
+  situation,
+  volumeOf,
+} from '../testing/fixtures.ts';
 import { decideRound } from './decide-round.ts';
 import { policyView, problemView, type StatusFacts } from './policy-status.ts';
 
@@ -30,7 +41,16 @@ const condition = (found: ReturnType<typeof view>, type: string) => found.condit
 describe('the status of a policy', () => {
   it('counts volumes by where they lie, and fits its contract', () => {
     const found = view({ given: { volume: volumeOf({ pools: ['hot-1', 'hot-2'] }) } });
-    expect(found).toMatchObject({ phase: 'Active', watchedVolumes: 1, hotVolumes: 1, warmVolumes: 0, coldVolumes: 0, activeMigrations: 1, totalMigrations: 5, failedMigrations: 2 });
+    expect(found).toMatchObject({
+      phase: 'Active',
+      watchedVolumes: 1,
+      hotVolumes: 1,
+      warmVolumes: 0,
+      coldVolumes: 0,
+      activeMigrations: 1,
+      totalMigrations: 5,
+      failedMigrations: 2,
+    });
     expect(policyViewSchema.parse(found)).toEqual(found);
     expect(condition(found, 'Ready')).toMatchObject({ status: 'True', reason: 'Deciding' });
   });
@@ -42,10 +62,34 @@ describe('the status of a policy', () => {
     ['MayastorUnavailable', 'an unreadable Mayastor', { mayastorProblem: 'connection refused' }, /connection refused/],
     ['Unsupported', 'an old Mayastor', { poolCordon: false }, /2\.10/],
     ['EcNotSupported', 'an erasure coding policy', { policy: policyOf('gold', { ecPolicyRef: 'ec' }) }, /stay replicated/],
-    ['Conflict', 'a second policy', { given: { policies: [policyOf('gold'), policyOf('silver')] } }, /1 volumes .* also selected by silver/],
-    ['AmbiguousPools', 'a pool of two tiers', { given: { policies: [policyOf('gold', { warmPoolSelector: { matchLabels: { 'couchestor-managed': 'true', 'storage-tier': 'cold' } } })] } }, /cold-1, cold-2, cold-3/],
-    ['UnselectedPools', 'a pool of no tier', { given: { cluster: clusterWith([volumeOf()], { pools: [poolOf('cold', 1), poolOf('cold', 2), poolOf('other', 1)] }) } }, /other-1/],
-    ['NoEligiblePool', 'a tier without a pool', { given: { cluster: clusterWith([volumeOf()], { pools: [poolOf('cold', 1), poolOf('cold', 2)] }), sample: measured(9_000) } }, /to move to hot/],
+    [
+      'Conflict',
+      'a second policy',
+      { given: { policies: [policyOf('gold'), policyOf('silver')] } },
+      /1 volumes .* also selected by silver/,
+    ],
+    [
+      'AmbiguousPools',
+      'a pool of two tiers',
+      {
+        given: {
+          policies: [policyOf('gold', { warmPoolSelector: { matchLabels: { 'couchestor-managed': 'true', 'storage-tier': 'cold' } } })],
+        },
+      },
+      /cold-1, cold-2, cold-3/,
+    ],
+    [
+      'UnselectedPools',
+      'a pool of no tier',
+      { given: { cluster: clusterWith([volumeOf()], { pools: [poolOf('cold', 1), poolOf('cold', 2), poolOf('other', 1)] }) } },
+      /other-1/,
+    ],
+    [
+      'NoEligiblePool',
+      'a tier without a pool',
+      { given: { cluster: clusterWith([volumeOf()], { pools: [poolOf('cold', 1), poolOf('cold', 2)] }), sample: measured(9_000) } },
+      /to move to hot/,
+    ],
   ])('has the condition %s for %s', (type, _what, o, message) => {
     expect(condition(view(), type)?.status).toBe('False');
     const found = condition(view(o), type);
@@ -61,8 +105,12 @@ describe('the status of a policy', () => {
   it('keeps the time of a condition until its status changes', () => {
     const first = view();
     const later = nowMs + 60_000;
-    expect(condition(view({ before: first.conditions, nowMs: later, round: roundOf([], { ageMs: -60_000 }) }), 'Ready')?.lastTransitionTime).toBe(condition(first, 'Ready')?.lastTransitionTime);
-    expect(condition(view({ before: first.conditions, nowMs: later, mayastorProblem: 'down' }), 'Ready')?.lastTransitionTime).toBe(new Date(later).toISOString());
+    expect(
+      condition(view({ before: first.conditions, nowMs: later, round: roundOf([], { ageMs: -60_000 }) }), 'Ready')?.lastTransitionTime,
+    ).toBe(condition(first, 'Ready')?.lastTransitionTime);
+    expect(condition(view({ before: first.conditions, nowMs: later, mayastorProblem: 'down' }), 'Ready')?.lastTransitionTime).toBe(
+      new Date(later).toISOString(),
+    );
   });
 
   it.each([
@@ -76,6 +124,8 @@ describe('the status of a policy', () => {
   it('is in phase Error with the message where it cannot be read', () => {
     const found = problemView({ name: 'gold', source: 'gold.yaml', message: 'gold.yaml: spec.nope is no field' }, { before: [], nowMs });
     expect(found).toMatchObject({ phase: 'Error', enabled: false });
-    expect(found.conditions).toMatchObject([{ type: 'Ready', status: 'False', reason: 'Invalid', message: 'gold.yaml: spec.nope is no field' }]);
+    expect(found.conditions).toMatchObject([
+      { type: 'Ready', status: 'False', reason: 'Invalid', message: 'gold.yaml: spec.nope is no field' },
+    ]);
   });
 });

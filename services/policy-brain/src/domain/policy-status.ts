@@ -1,9 +1,9 @@
 /** What a policy's status says: phase, counters, and conditions that keep the time of their last change. Pure. */
 import type { Condition, PolicyView } from '@couchestor/shared/contracts/brain';
 import type { StoragePolicy } from '@couchestor/shared/storage-policy';
+import type { PoolTiers } from './active-policy.ts';
 import { windowSecondsOf } from './active-policy.ts';
 import type { PolicyCounts } from './decide-round.ts';
-import type { PoolTiers } from './active-policy.ts';
 import { type CompleteRound, isFresh } from './samples.ts';
 
 export interface StatusFacts {
@@ -91,21 +91,59 @@ function problemsOf(facts: StatusFacts): Finding[] {
   const fresh = round !== undefined && isFresh(round, nowMs);
   const withoutPool = [...(facts.counts?.withoutPool ?? [])];
   return [
-    problem('TooManyWindows', 'NinthWindow', facts.windowMeasured || !policy.spec.enabled ? undefined
-      : `Eight other sampling windows are in use, and ${samplingWindow} (${windowSecondsOf(policy)} s) is a ninth: give the policy one of those.`),
-    problem('MeasurementUnavailable', round === undefined ? 'NoRound' : 'Stale', fresh || !policy.spec.enabled ? undefined
-      : `There is no complete round of samples over ${samplingWindow} that is fresh enough to decide on. Check metrics-watcher and Prometheus.`),
+    problem(
+      'TooManyWindows',
+      'NinthWindow',
+      facts.windowMeasured || !policy.spec.enabled
+        ? undefined
+        : `Eight other sampling windows are in use, and ${samplingWindow} (${windowSecondsOf(policy)} s) is a ninth: give the policy one of those.`,
+    ),
+    problem(
+      'MeasurementUnavailable',
+      round === undefined ? 'NoRound' : 'Stale',
+      fresh || !policy.spec.enabled
+        ? undefined
+        : `There is no complete round of samples over ${samplingWindow} that is fresh enough to decide on. Check metrics-watcher and Prometheus.`,
+    ),
     problem('MayastorUnavailable', 'NotReadable', facts.mayastorProblem),
-    problem('Unsupported', 'NoPoolCordon', facts.poolCordon === false
-      ? 'This Mayastor cannot cordon a pool: decisions are made and explained, moves are refused. Upgrade to Mayastor 2.10 (OpenEBS 4.4) or newer.' : undefined),
-    problem('EcNotSupported', 'NotImplemented', policy.spec.ecPolicyRef === undefined ? undefined
-      : `ecPolicyRef ${policy.spec.ecPolicyRef} is not acted on yet: cold volumes stay replicated.`),
-    problem('Conflict', 'TwoPolicies', conflicts === undefined || conflicts.volumes === 0 ? undefined
-      : `${conflicts.volumes} volumes (${conflicts.examples.join(', ')}${conflicts.volumes > conflicts.examples.length ? ', ...' : ''}) are also selected by ${[...conflicts.policies].sort().join(', ')}. No policy acts on them: narrow a storageClassName or a volumeSelector.`),
-    problem('NoEligiblePool', 'NoneOnline', withoutPool.length === 0 ? undefined
-      : `Volumes are to move to ${withoutPool.join(' and ')}, where no pool is online: label a pool for it, or bring one back.`),
-    problem('AmbiguousPools', 'TwoTiers', listed(facts.poolTiers?.ambiguous, 'are selected by two tiers and used by none: narrow the selectors.')),
-    problem('UnselectedPools', 'NoTier', listed(facts.poolTiers?.unselected, 'belong to no tier of this policy and are never a destination.')),
+    problem(
+      'Unsupported',
+      'NoPoolCordon',
+      facts.poolCordon === false
+        ? 'This Mayastor cannot cordon a pool: decisions are made and explained, moves are refused. Upgrade to Mayastor 2.10 (OpenEBS 4.4) or newer.'
+        : undefined,
+    ),
+    problem(
+      'EcNotSupported',
+      'NotImplemented',
+      policy.spec.ecPolicyRef === undefined
+        ? undefined
+        : `ecPolicyRef ${policy.spec.ecPolicyRef} is not acted on yet: cold volumes stay replicated.`,
+    ),
+    problem(
+      'Conflict',
+      'TwoPolicies',
+      conflicts === undefined || conflicts.volumes === 0
+        ? undefined
+        : `${conflicts.volumes} volumes (${conflicts.examples.join(', ')}${conflicts.volumes > conflicts.examples.length ? ', ...' : ''}) are also selected by ${[...conflicts.policies].sort().join(', ')}. No policy acts on them: narrow a storageClassName or a volumeSelector.`,
+    ),
+    problem(
+      'NoEligiblePool',
+      'NoneOnline',
+      withoutPool.length === 0
+        ? undefined
+        : `Volumes are to move to ${withoutPool.join(' and ')}, where no pool is online: label a pool for it, or bring one back.`,
+    ),
+    problem(
+      'AmbiguousPools',
+      'TwoTiers',
+      listed(facts.poolTiers?.ambiguous, 'are selected by two tiers and used by none: narrow the selectors.'),
+    ),
+    problem(
+      'UnselectedPools',
+      'NoTier',
+      listed(facts.poolTiers?.unselected, 'belong to no tier of this policy and are never a destination.'),
+    ),
   ];
 }
 
@@ -123,7 +161,12 @@ function readiness(facts: StatusFacts, findings: readonly Finding[]): Finding {
     return finding('Ready', 'Unknown', 'NotDecidedYet', 'The first round has not been decided yet.');
   }
   const { volumes, unknown } = facts.counts;
-  return finding('Ready', 'True', facts.dryRun ? 'DryRun' : 'Deciding', `${volumes} volumes are watched, ${unknown} of them without a usable measurement.`);
+  return finding(
+    'Ready',
+    'True',
+    facts.dryRun ? 'DryRun' : 'Deciding',
+    `${volumes} volumes are watched, ${unknown} of them without a usable measurement.`,
+  );
 }
 
 function withTransitions(findings: readonly Finding[], o: { before: readonly Condition[]; nowMs: number }): Condition[] {

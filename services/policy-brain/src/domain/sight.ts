@@ -1,6 +1,9 @@
 /**
  * Whether the recorded cause of a refusal still holds.
  *
+ * Looking costs hundreds of times what all else in a decision costs, and refusals come in thousands where a cluster has too few nodes. So in
+ * each round only some volumes are looked at, in turn; until then their refusals hold.
+ *
  * The rules by which the migrator refuses are shared, so the brain asks them again. Some causes it cannot see (a measured rebuild rate,
  * Mayastor's own answer): for those it remembers what it saw when it asked for the move, and asks again only once it sees something else.
  */
@@ -8,8 +11,17 @@ import { createHash } from 'node:crypto';
 import type { LedgerEntry } from '@couchestor/shared/contracts/brain';
 import { planNextReplica } from '@couchestor/shared/placement/plan';
 import type { Tier } from '@couchestor/shared/tiers';
-import type { ActivePolicy } from './active-policy.ts';
+import type { ActivePolicy, PoolTiers } from './active-policy.ts';
 import type { Cluster, KnownVolume } from './known-volume.ts';
+
+/** Some 0.2 s on one core, with a hundred pools. */
+export const looksPerRoundMax = 500;
+
+/** Whether it is this volume's turn. The last digits of an id are random enough. */
+export function mayLook(volumeId: string, { refusals, turn }: { refusals: number; turn: number }): boolean {
+  const groups = Math.ceil(refusals / looksPerRoundMax);
+  return groups <= 1 || Number.parseInt(volumeId.slice(-8), 16) % groups === turn % groups;
+}
 
 export interface Sight {
   /** Compared for equality only. */
@@ -18,7 +30,7 @@ export interface Sight {
   readonly causeFingerprint: string | undefined;
 }
 
-export function look(o: { volume: KnownVolume; to: Tier; policy: ActivePolicy; cluster: Cluster }): Sight {
+export function look(o: { volume: KnownVolume; to: Tier; policy: ActivePolicy; poolTiers: PoolTiers; cluster: Cluster }): Sight {
   const { spec, generation } = o.policy.policy;
   const goal = {
     to: o.to,
@@ -27,7 +39,10 @@ export function look(o: { volume: KnownVolume; to: Tier; policy: ActivePolicy; c
     allowSnapshots: spec.allowSnapshots,
     syncTimeoutMs: o.policy.syncTimeoutMs,
   };
-  const world = { volume: o.volume.mayastor, pools: o.cluster.pools, nodes: o.cluster.nodes, diskPoolLabels: o.cluster.poolLabels };
+  // Other pools than these bear on neither the refusal nor the bias.
+  const own = new Set(o.volume.replicas.map(({ pool }) => pool));
+  const pools = o.cluster.pools.filter(({ id }) => o.poolTiers.tierOf.get(id) === o.to || own.has(id));
+  const world = { volume: o.volume.mayastor, pools, nodes: o.cluster.nodes, diskPoolLabels: o.cluster.poolLabels };
   const next = planNextReplica(world, goal, { poolCordon: o.cluster.poolCordon });
   switch (next.kind) {
     case 'refused':

@@ -3,7 +3,10 @@ import { describe, expect, it } from 'vitest';
 import { takeSlots, type Wish } from './slots.ts';
 
 const wish = (volumeId: string, o: Partial<Wish> = {}): Wish => ({ volumeId, policy: 'gold', urgent: false, sinceMs: 0, ...o });
-const limits = (total: number, perPolicy: Record<string, number> = { gold: 100, silver: 100 }) => ({ total, perPolicy: new Map(Object.entries(perPolicy)) });
+const limits = (total: number, perPolicy: Record<string, number> = { gold: 100, silver: 100 }) => ({
+  total,
+  perPolicy: new Map(Object.entries(perPolicy)),
+});
 const ids = (wishes: readonly Wish[]) => wishes.map(({ volumeId }) => volumeId);
 
 describe('slots', () => {
@@ -13,7 +16,10 @@ describe('slots', () => {
   });
 
   it('go to the oldest wish first, and on a tie by id', () => {
-    const chosen = takeSlots([wish('c', { sinceMs: 2 }), wish('b', { sinceMs: 1 }), wish('a', { sinceMs: 2 })], { limits: limits(9), taken: [] });
+    const chosen = takeSlots([wish('c', { sinceMs: 2 }), wish('b', { sinceMs: 1 }), wish('a', { sinceMs: 2 })], {
+      limits: limits(9),
+      taken: [],
+    });
     expect(ids(chosen)).toEqual(['b', 'a', 'c']);
   });
 
@@ -25,7 +31,10 @@ describe('slots', () => {
 
   it('never exceed a limit, leave none unused, and do not depend on the order of the wishes', () => {
     const anyPolicy = fc.constantFrom('gold', 'silver', 'bronze');
-    const anyWishes = fc.uniqueArray(fc.record({ volumeId: fc.uuid(), policy: anyPolicy, urgent: fc.boolean(), sinceMs: fc.nat(5) }), { selector: ({ volumeId }) => volumeId, maxLength: 40 });
+    const anyWishes = fc.uniqueArray(fc.record({ volumeId: fc.uuid(), policy: anyPolicy, urgent: fc.boolean(), sinceMs: fc.nat(5) }), {
+      selector: ({ volumeId }) => volumeId,
+      maxLength: 40,
+    });
     const anyLimits = fc.record({ total: fc.nat(10), gold: fc.nat(4), silver: fc.nat(4), bronze: fc.nat(4) });
     fc.assert(
       fc.property(anyWishes, fc.array(anyPolicy, { maxLength: 12 }), anyLimits, (wishes, policies, { total, ...perPolicy }) => {

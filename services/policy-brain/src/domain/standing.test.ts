@@ -4,7 +4,10 @@ import { clusterWith, limits, policyOf, requestFor, volumeOf, windowSeconds } fr
 import { activatePolicy, type OperatorLimits } from './active-policy.ts';
 import { standingOf } from './standing.ts';
 
-function ask(policies: readonly StoragePolicy[], o: { request?: Parameters<typeof requestFor>[0]; limits?: Partial<OperatorLimits>; gone?: boolean } = {}) {
+function ask(
+  policies: readonly StoragePolicy[],
+  o: { request?: Parameters<typeof requestFor>[0]; limits?: Partial<OperatorLimits>; gone?: boolean } = {},
+) {
   const [volume] = clusterWith([volumeOf()]).volumes;
   const operator = { ...limits, ...o.limits };
   const active = policies.map((policy) => activatePolicy(policy, { limits: operator, windows: new Set([windowSeconds]) }));

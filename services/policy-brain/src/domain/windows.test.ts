@@ -6,7 +6,16 @@ const nine = Array.from({ length: 9 }, (_, index) => ({ policy: `p${index}`, win
 
 describe('the windows in use', () => {
   it('are those of all policies, each once', () => {
-    expect(chooseWindows([{ policy: 'b', windowSeconds: 60 }, { policy: 'a', windowSeconds: 60 }, { policy: 'c', windowSeconds: 30 }], [])).toEqual([30, 60]);
+    expect(
+      chooseWindows(
+        [
+          { policy: 'b', windowSeconds: 60 },
+          { policy: 'a', windowSeconds: 60 },
+          { policy: 'c', windowSeconds: 30 },
+        ],
+        [],
+      ),
+    ).toEqual([30, 60]);
   });
 
   it('leave out the ninth by name', () => {
@@ -24,7 +33,10 @@ describe('the windows in use', () => {
   });
 
   it('are at most eight, all asked for, and the same for every order of the policies', () => {
-    const anyWanted = fc.uniqueArray(fc.record({ policy: fc.uuid(), windowSeconds: fc.integer({ min: 1, max: 20 }) }), { selector: ({ policy }) => policy, maxLength: 30 });
+    const anyWanted = fc.uniqueArray(fc.record({ policy: fc.uuid(), windowSeconds: fc.integer({ min: 1, max: 20 }) }), {
+      selector: ({ policy }) => policy,
+      maxLength: 30,
+    });
     fc.assert(
       fc.property(anyWanted, fc.uniqueArray(fc.integer({ min: 1, max: 20 })), (wanted, inUse) => {
         const chosen = chooseWindows(wanted, inUse);

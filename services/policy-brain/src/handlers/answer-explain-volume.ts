@@ -33,7 +33,9 @@ function factsAbout({ brain, clock }: AnswerExplainDeps, volume: KnownVolume, le
   const policy = brain.round?.prepared.policies.find((active) => active.policy.name === decision?.policy);
   const rule = Object.entries(rules).find(([code]) => code === decision?.rule)?.[1];
   return [
-    ...(brain.mayastorProblem === undefined ? [] : [`Mayastor cannot be read now, and this is what it last said: ${brain.mayastorProblem}`]),
+    ...(brain.mayastorProblem === undefined
+      ? []
+      : [`Mayastor cannot be read now, and this is what it last said: ${brain.mayastorProblem}`]),
     ...(decision === undefined || rule === undefined ? [] : [`Rule ${decision.rule}: ${rule.says}`]),
     ...(policy === undefined ? [] : policyFacts(policy)),
     ...(policy === undefined ? [] : poolFacts(brain, policy, volume)),
@@ -42,7 +44,9 @@ function factsAbout({ brain, clock }: AnswerExplainDeps, volume: KnownVolume, le
 }
 
 function policyFacts({ policy, selectors, ...active }: ActivePolicy): string[] {
-  const tiers = tiersFastestFirst.map((tier) => `${tier}: ${selectors[tier] === undefined ? 'no selector, so no destination' : formatSelector(selectors[tier])}`);
+  const tiers = tiersFastestFirst.map(
+    (tier) => `${tier}: ${selectors[tier] === undefined ? 'no selector, so no destination' : formatSelector(selectors[tier])}`,
+  );
   return [
     `Policy ${policy.name} averages over ${policy.spec.samplingWindow}, waits ${policy.spec.cooldownPeriod} between moves, and moves at most ${active.maxConcurrentMigrations} volumes at a time.`,
     `Pools of its tiers: ${tiers.join('; ')}.`,
@@ -71,16 +75,22 @@ function ledgerFacts(ledger: LedgerEntry, o: { policy: ActivePolicy | undefined;
     facts.push(`Last moved at ${ledger.lastMovedAt}; the cooldown ${leftMs > 0 ? `ends in ${formatDuration(leftMs)}` : 'is over'}.`);
   }
   if (ledger.failures > 0) {
-    facts.push(`${ledger.failures} attempts failed since the last success; at ${failuresMax} it waits for \`couchestor migrations retry\`.`);
+    facts.push(
+      `${ledger.failures} attempts failed since the last success; at ${failuresMax} it waits for \`couchestor migrations retry\`.`,
+    );
   }
   if (ledger.retryAt !== undefined && untilMs(ledger.retryAt) > 0) {
     facts.push(`No further attempt before ${ledger.retryAt}, in ${formatDuration(untilMs(ledger.retryAt))}.`);
   }
   if (ledger.refusal !== undefined) {
-    facts.push(`Refused (${ledger.refusal.code}) on its way to ${ledger.refusal.to} at ${ledger.refusal.at}, and tried again once the cause has changed: ${ledger.refusal.message}`);
+    facts.push(
+      `Refused (${ledger.refusal.code}) on its way to ${ledger.refusal.to} at ${ledger.refusal.at}, and tried again once the cause has changed: ${ledger.refusal.message}`,
+    );
   }
   if (ledger.keptOld !== undefined) {
-    facts.push(`An old replica was kept: ${ledger.keptOld.message} It moves again once num_replicas is back at ${ledger.keptOld.numReplicas}.`);
+    facts.push(
+      `An old replica was kept: ${ledger.keptOld.message} It moves again once num_replicas is back at ${ledger.keptOld.numReplicas}.`,
+    );
   }
   return facts;
 }

@@ -20,7 +20,8 @@ type Question = z.infer<typeof moveStanding.request>;
 type Answer = z.infer<typeof moveStanding.response>;
 
 export function answerMoveStanding({ brain, ledger, limits }: AnswerMoveStandingDeps): (question: Question) => Promise<Answer> {
-  return async ({ moveId, volumeId, epoch, policyUid }) => {
+  return async ({ moveId, volumeId, epoch, policyUid, policyGeneration }) => {
+    // An earlier epoch than ours is in order: the move was accepted under the brain before this one.
     if (brain.superseded || epoch > brain.epoch) {
       throw new BrainError('SUPERSEDED', { epoch: brain.epoch, asked: epoch });
     }
@@ -28,7 +29,8 @@ export function answerMoveStanding({ brain, ledger, limits }: AnswerMoveStanding
       throw new BrainError('NOT_READY');
     }
     const pending = ledger.get(volumeId)?.pending;
-    if (pending === undefined || pending.request.moveId !== moveId || pending.request.policy.uid !== policyUid) {
+    const { uid, generation } = pending?.request.policy ?? {};
+    if (pending === undefined || pending.request.moveId !== moveId || uid !== policyUid || generation !== policyGeneration) {
       const instead = pending === undefined ? 'no move of the volume' : `move ${pending.request.moveId}`;
       return { stands: false, reason: `the request was taken back or has expired: the brain now wants ${instead}` };
     }

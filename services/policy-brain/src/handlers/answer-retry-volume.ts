@@ -23,7 +23,10 @@ export function answerRetryVolume({ brain, ledger, logger, onRetry }: AnswerRetr
       throw new BrainError('MOVE_OPEN', { volumeId: id, moveId: before.pending.request.moveId });
     }
     if (before === undefined || (before.failures === 0 && before.retryAt === undefined && before.refusal === undefined)) {
-      const kept = before?.keptOld === undefined ? '' : ` An old replica was kept, though: it moves again once num_replicas is back at ${before.keptOld.numReplicas}.`;
+      const kept =
+        before?.keptOld === undefined
+          ? ''
+          : ` An old replica was kept, though: it moves again once num_replicas is back at ${before.keptOld.numReplicas}.`;
       return { volumeId: id, message: `Nothing of an earlier attempt holds ${name} back.${kept}` };
     }
     await ledger.change(id, (entry) => (entry.pending === undefined ? retry(entry) : undefined));

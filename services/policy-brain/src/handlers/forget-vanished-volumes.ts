@@ -8,7 +8,9 @@ const keptAfterMs = 30 * 86_400_000;
 const forgottenMax = 100;
 
 export async function forgetVanishedVolumes({ ledger }: { ledger: LedgerStore }, { cluster, nowMs }: RoundFacts): Promise<void> {
-  const old = [...ledger.entries()].filter(({ value, writtenAt }) => value.pending === undefined && nowMs - writtenAt.getTime() > keptAfterMs);
+  const old = [...ledger.entries()].filter(
+    ({ value, writtenAt }) => value.pending === undefined && nowMs - writtenAt.getTime() > keptAfterMs,
+  );
   if (old.length === 0 || cluster === undefined) {
     return;
   }

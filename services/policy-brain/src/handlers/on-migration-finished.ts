@@ -3,7 +3,7 @@ import type { Received } from '@couchestor/shared/bus/connect';
 import type { FinishedMove } from '@couchestor/shared/contracts/migration';
 import type { Logger } from '@couchestor/shared/logger';
 import type { BusClock } from '../adapters/bus-clock.ts';
-import { recordFinish, type RecordFinishDeps } from './record-finish.ts';
+import { type RecordFinishDeps, recordFinish } from './record-finish.ts';
 
 export interface OnMigrationFinishedDeps extends RecordFinishDeps {
   readonly clock: BusClock;
@@ -16,7 +16,10 @@ export function onMigrationFinished(deps: OnMigrationFinishedDeps): (message: Re
     const changed = await recordFinish(deps, payload, publishedAt.getTime());
     if (changed) {
       const { moveId, volumeId, from, to, result } = payload;
-      deps.logger.info({ moveId, volumeId, from, to, outcome: result.outcome, code: result.code }, `move ${result.outcome}: ${result.message}`);
+      deps.logger.info(
+        { moveId, volumeId, from, to, outcome: result.outcome, code: result.code },
+        `move ${result.outcome}: ${result.message}`,
+      );
     }
   };
 }

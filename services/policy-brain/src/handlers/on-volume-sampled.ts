@@ -12,7 +12,11 @@ export interface OnVolumeSampledDeps {
   readonly onRound: () => void;
 }
 
-export function onVolumeSampled({ brain, clock, onRound }: OnVolumeSampledDeps): (message: Received<VolumeSampledPayload>) => Promise<void> {
+export function onVolumeSampled({
+  brain,
+  clock,
+  onRound,
+}: OnVolumeSampledDeps): (message: Received<VolumeSampledPayload>) => Promise<void> {
   return async ({ payload, publishedAt }) => {
     clock.observe(publishedAt);
     const before = brain.roundsOf(payload.windowSeconds);

@@ -5,9 +5,9 @@ import { tiersFastestFirst } from '@couchestor/shared/tiers';
 import type { BusClock } from '../adapters/bus-clock.ts';
 import type { LedgerStore } from '../adapters/ledger-store.ts';
 import type { Brain } from '../brain.ts';
+import type { OperatorLimits } from '../domain/active-policy.ts';
 import { windowSecondsOf } from '../domain/active-policy.ts';
 import { policyView, problemView } from '../domain/policy-status.ts';
-import type { OperatorLimits } from '../domain/active-policy.ts';
 import type { BrainMetrics } from '../metrics.ts';
 
 export interface RefreshDeps {
@@ -46,7 +46,9 @@ export function refreshPolicyViews(deps: RefreshDeps): void {
       nowMs,
     }),
   );
-  const problems = (brain.policySet?.problems ?? []).map((problem) => problemView(problem, { before: before.get(problem.name) ?? [], nowMs }));
+  const problems = (brain.policySet?.problems ?? []).map((problem) =>
+    problemView(problem, { before: before.get(problem.name) ?? [], nowMs }),
+  );
   brain.policyViews = [...views, ...problems];
   logChanges(deps.logger, { before, after: brain.policyViews });
   setMetrics(deps, moves);

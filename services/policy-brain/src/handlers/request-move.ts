@@ -3,7 +3,7 @@
  * publishes; a crash before leaves nothing. The id of the message is the same for the same round, so that JetStream keeps one.
  */
 import type { Bus } from '@couchestor/shared/bus/connect';
-import { migrationRequested, type MoveRequest } from '@couchestor/shared/contracts/migration';
+import { type MoveRequest, migrationRequested } from '@couchestor/shared/contracts/migration';
 import type { Logger } from '@couchestor/shared/logger';
 import type { BusClock } from '../adapters/bus-clock.ts';
 import type { LedgerStore } from '../adapters/ledger-store.ts';
@@ -28,14 +28,20 @@ export async function requestMove(deps: RequestMoveDeps, wanted: WantedMove, fac
   if (cluster === undefined || round === undefined) {
     return;
   }
-  const sight = look({ volume: wanted.volume, to: wanted.to, policy: wanted.active, cluster }).key;
+  const sight = look({ volume: wanted.volume, to: wanted.to, policy: wanted.active, poolTiers: wanted.poolTiers, cluster }).key;
   const { entry, changed } = await ledger.change(wanted.volumeId, (before) => {
     // Decided again on the record as it is now: it may have changed since the round read it.
     const fresh = decideVolume(wanted.volume, before, facts);
     if (fresh.wanted?.to !== wanted.to) {
       return undefined;
     }
-    const o = { entry: before, epoch: brain.epoch, reason: fresh.decision.reason, nowMs: clock.now(), roundIntervalMs: round.roundIntervalMs };
+    const o = {
+      entry: before,
+      epoch: brain.epoch,
+      reason: fresh.decision.reason,
+      nowMs: clock.now(),
+      roundIntervalMs: round.roundIntervalMs,
+    };
     return request(before, { request: requestOf(fresh.wanted, o), numReplicas: wanted.volume.numReplicas, sight });
   });
   if (changed && entry.pending !== undefined) {
@@ -45,24 +51,29 @@ export async function requestMove(deps: RequestMoveDeps, wanted: WantedMove, fac
   }
 }
 
-/** Publishes every request that is neither accepted nor expired, once for each round of its window. */
+/** Publishes every request that is neither accepted nor expired, once for each round of its window. At most one for each slot. */
 export async function repeatRequests(deps: RequestMoveDeps, facts: RoundFacts): Promise<void> {
-  for (const { key, value } of [...deps.ledger.entries()]) {
+  const repeats: Promise<void>[] = [];
+  for (const { key, value } of deps.ledger.entries()) {
     const { pending } = value;
-    const windowSeconds = pending === undefined ? undefined : windowOf(deps.brain, pending.request);
-    const round = windowSeconds === undefined ? undefined : deps.brain.roundsOf(windowSeconds).complete;
-    if (pending === undefined || pending.accepted || round === undefined || hasExpired(pending.request, facts.nowMs)) {
-      continue;
-    }
-    const { entry } = await deps.ledger.change(key, (before) => restamp(before, deps.brain.epoch));
-    if (entry.pending !== undefined && !entry.pending.accepted) {
-      await publish(deps, entry.pending.request, round.round);
+    if (pending !== undefined && !pending.accepted && !hasExpired(pending.request, facts.nowMs)) {
+      repeats.push(repeatRequest(deps, key, pending.request));
     }
   }
+  await Promise.all(repeats);
 }
 
-function windowOf(brain: Brain, { policy }: MoveRequest): number | undefined {
-  return brain.round?.prepared.policies.find((active) => active.policy.uid === policy.uid)?.windowSeconds;
+async function repeatRequest(deps: RequestMoveDeps, volumeId: string, { policy }: MoveRequest): Promise<void> {
+  const { brain, ledger } = deps;
+  const active = brain.round?.prepared.policies.find((one) => one.policy.uid === policy.uid);
+  const round = active === undefined ? undefined : brain.roundsOf(active.windowSeconds).complete;
+  if (round === undefined) {
+    return;
+  }
+  const { entry } = await ledger.change(volumeId, (before) => restamp(before, brain.epoch));
+  if (entry.pending !== undefined && !entry.pending.accepted) {
+    await publish(deps, entry.pending.request, round.round);
+  }
 }
 
 async function publish({ bus, brain }: RequestMoveDeps, move: MoveRequest, round: number): Promise<void> {

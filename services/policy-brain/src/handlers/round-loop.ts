@@ -34,6 +34,9 @@ export function startRoundLoop({ run, idleMs, onFailure, logger, signal }: Round
       try {
         await run();
       } catch (error) {
+        if (signal.aborted) {
+          return;
+        }
         // The edge of the brain's work: what failed is stored nowhere half-way, and the next round begins from the ledger again.
         onFailure();
         logger.error({ error: describeError(error) }, 'a round failed and will be run again');

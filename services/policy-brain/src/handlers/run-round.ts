@@ -8,15 +8,15 @@ import { describeError } from '@couchestor/shared/errors';
 import { MayastorError } from '@couchestor/shared/mayastor/errors';
 import type { ClusterReader } from '../adapters/cluster-reader.ts';
 import type { WindowsRecord } from '../adapters/windows-record.ts';
+import type { OperatorLimits } from '../domain/active-policy.ts';
 import { windowSecondsOf } from '../domain/active-policy.ts';
 import { decideRound, prepareRound } from '../domain/decide-round.ts';
-import type { OperatorLimits } from '../domain/active-policy.ts';
 import { chooseWindows } from '../domain/windows.ts';
 import type { BrainMetrics } from '../metrics.ts';
 import { forgetVanishedVolumes } from './forget-vanished-volumes.ts';
 import { refreshPolicyViews } from './refresh-policy-views.ts';
-import { repeatRequests, requestMove, type RequestMoveDeps } from './request-move.ts';
-import { settleOpenRequests, type SettleDeps } from './settle-open-requests.ts';
+import { type RequestMoveDeps, repeatRequests, requestMove } from './request-move.ts';
+import { type SettleDeps, settleOpenRequests } from './settle-open-requests.ts';
 
 export interface RunRoundDeps extends Omit<SettleDeps, 'bus'>, RequestMoveDeps {
   readonly bus: SettleDeps['bus'] & RequestMoveDeps['bus'];
@@ -38,6 +38,7 @@ export async function runRound(deps: RunRoundDeps): Promise<void> {
 
   const deciding = metrics.reconcileSeconds.startTimer({ part: 'decide' });
   const readable = brain.mayastorProblem === undefined;
+  brain.turn += 1;
   const prepared = prepareRound({
     policies: brain.policySet.policies.map(({ policy }) => policy),
     windows: new Set(brain.windows),
@@ -45,6 +46,7 @@ export async function runRound(deps: RunRoundDeps): Promise<void> {
     cluster: brain.cluster,
     readable,
     limits: deps.limits,
+    looks: { refusals: countRefusals(deps), turn: brain.turn },
     nowMs: deps.clock.now(),
   });
   await settleOpenRequests(deps, prepared);
@@ -57,9 +59,7 @@ export async function runRound(deps: RunRoundDeps): Promise<void> {
   if (readable) {
     // Earlier requests first: they have waited longer. Those of this round follow, and are not repeated in it.
     await repeatRequests(deps, prepared.facts);
-    for (const wanted of outcome.chosen) {
-      await requestMove(deps, wanted, prepared.facts);
-    }
+    await Promise.all(outcome.chosen.map((wanted) => requestMove(deps, wanted, prepared.facts)));
     await forgetVanishedVolumes(deps, prepared.facts);
   }
   requesting();
@@ -79,7 +79,7 @@ async function chooseSamplingWindows({ brain, windows }: RunRoundDeps): Promise<
 
 async function readCluster({ brain, reader, logger }: RunRoundDeps): Promise<void> {
   try {
-    brain.cluster = await reader.read();
+    brain.setCluster(await reader.read());
     if (brain.mayastorProblem !== undefined) {
       logger.info('Mayastor can be read again');
     }
@@ -103,4 +103,12 @@ function openRequests({ ledger }: RunRoundDeps): { policy: string }[] {
     }
   }
   return open;
+}
+
+function countRefusals({ ledger }: RunRoundDeps): number {
+  let refusals = 0;
+  for (const { value } of ledger.entries()) {
+    refusals += value.refusal === undefined ? 0 : 1;
+  }
+  return refusals;
 }

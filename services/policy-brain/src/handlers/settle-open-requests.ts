@@ -7,12 +7,12 @@ import type { LedgerEntry } from '@couchestor/shared/contracts/brain';
 import type { FinishedMove } from '@couchestor/shared/contracts/migration';
 import { finishedMovesBucket, journalBucket } from '@couchestor/shared/contracts/migrator';
 import type { Logger } from '@couchestor/shared/logger';
-import { type PreparedRound } from '../domain/decide-round.ts';
+import type { PreparedRound } from '../domain/decide-round.ts';
 import { decideVolume } from '../domain/decide-volume.ts';
 import { withdraw } from '../domain/ledger.ts';
 import { hasLapsed } from '../domain/move-request.ts';
 import { standingOf } from '../domain/standing.ts';
-import { recordFinish, type RecordFinishDeps } from './record-finish.ts';
+import { type RecordFinishDeps, recordFinish } from './record-finish.ts';
 
 /** Without news of an accepted move for this long, the migrator's journal is asked whether there still is one. */
 const silenceMaxMs = 10 * 60_000;
@@ -46,7 +46,10 @@ export async function settleOpenRequests(deps: SettleDeps, prepared: PreparedRou
   }
 }
 
-function reasonToTakeBack({ brain }: SettleDeps, o: { record: BucketEntry<LedgerEntry>; pending: Pending; prepared: PreparedRound }): string | undefined {
+function reasonToTakeBack(
+  { brain }: SettleDeps,
+  o: { record: BucketEntry<LedgerEntry>; pending: Pending; prepared: PreparedRound },
+): string | undefined {
   const { request } = o.pending;
   const { facts, policies } = o.prepared;
   const policy = policies.find((active) => active.policy.uid === request.policy.uid);
@@ -91,11 +94,15 @@ async function closeIfLost(deps: SettleDeps, record: BucketEntry<LedgerEntry>, o
     result: ended?.value.result ?? {
       outcome: 'aborted',
       code: 'BRAIN_MOVE_LOST',
-      message: 'The migrator has no record of this move any more. What it left in Mayastor is undone by its marks; `couchestor doctor` shows what remains.',
+      message:
+        'The migrator has no record of this move any more. What it left in Mayastor is undone by its marks; `couchestor doctor` shows what remains.',
       replicasMoved: 0,
       bytesMoved: 0,
     },
   };
   await recordFinish(deps, move, o.nowMs);
-  deps.logger.warn({ moveId: request.moveId, volumeId: record.key, outcome: move.result.outcome }, 'an accepted move was closed without its end being reported');
+  deps.logger.warn(
+    { moveId: request.moveId, volumeId: record.key, outcome: move.result.outcome },
+    'an accepted move was closed without its end being reported',
+  );
 }

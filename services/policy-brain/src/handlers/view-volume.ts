@@ -15,10 +15,21 @@ export function viewVolume({ brain, ledger }: { brain: Brain; ledger: LedgerStor
     numReplicas: volume.numReplicas,
     status: volume.status,
     published: volume.published,
-    pools: volume.replicas.map(({ pool, node, state }) => ({ pool: pool ?? '?', node: node ?? '?', tier: tiers?.get(pool ?? '') ?? 'none', state })),
+    pools: volume.replicas.map(({ pool, node, state }) => ({
+      pool: pool ?? '?',
+      node: node ?? '?',
+      tier: tiers?.get(pool ?? '') ?? 'none',
+      state,
+    })),
     ...(decision === undefined ? {} : { decision }),
     ...(pending === undefined
       ? {}
-      : { pending: { moveId: pending.request.moveId, to: pending.request.to, step: pending.accepted ? (pending.step ?? 'analyze') : 'requested' } }),
+      : {
+          pending: {
+            moveId: pending.request.moveId,
+            to: pending.request.to,
+            step: pending.accepted ? (pending.step ?? 'analyze') : 'requested',
+          },
+        }),
   };
 }

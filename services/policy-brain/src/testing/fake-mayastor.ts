@@ -47,23 +47,22 @@ export async function startFakeMayastor(): Promise<FakeMayastor> {
 
 function answerRead(response: ServerResponse, url: URL, { volumes, pools, nodes }: FakeMayastor): void {
   const [, , kind, id] = url.pathname.split('/');
-  switch (kind) {
-    case 'pools':
-      return answer(response, 200, pools);
-    case 'nodes':
-      return answer(response, 200, nodes);
-    case 'volumes': {
-      if (id !== undefined) {
-        const volume = volumes.find(({ spec }) => spec.uuid === id);
-        return volume === undefined ? answer(response, 404, { details: '', message: 'no such volume', kind: 'NotFound' }) : answer(response, 200, volume);
-      }
-      const start = Number(url.searchParams.get('starting_token') ?? 0);
-      const end = start + Math.min(pageMax, Number(url.searchParams.get('max_entries')));
-      return answer(response, 200, { entries: volumes.slice(start, end), ...(end < volumes.length ? { next_token: end } : {}) });
-    }
-    default:
-      response.writeHead(404).end();
+  if (kind === 'pools' || kind === 'nodes') {
+    answer(response, 200, kind === 'pools' ? pools : nodes);
+    return;
   }
+  if (kind !== 'volumes') {
+    response.writeHead(404).end();
+    return;
+  }
+  if (id === undefined) {
+    const start = Number(url.searchParams.get('starting_token') ?? 0);
+    const end = start + Math.min(pageMax, Number(url.searchParams.get('max_entries')));
+    answer(response, 200, { entries: volumes.slice(start, end), ...(end < volumes.length ? { next_token: end } : {}) });
+    return;
+  }
+  const volume = volumes.find(({ spec }) => spec.uuid === id);
+  answer(response, volume === undefined ? 404 : 200, volume ?? { details: '', message: 'no such volume', kind: 'NotFound' });
 }
 
 function answer(response: ServerResponse, status: number, body: unknown): void {

@@ -1,4 +1,6 @@
 /** A small cluster for tests, in Mayastor's own words: three nodes, on each a hot, a warm and a cold pool. */
+
+import type { LedgerEntry } from '@couchestor/shared/contracts/brain';
 import type { FinishedMove, MoveOutcome, MoveRequest } from '@couchestor/shared/contracts/migration';
 import type { VolumeSample } from '@couchestor/shared/contracts/volume-sampled';
 import type { Node, Pool, Volume } from '@couchestor/shared/mayastor/schema';
@@ -9,7 +11,6 @@ import type { OperatorLimits } from '../domain/active-policy.ts';
 import { type PreparedRound, prepareRound, type RoundInput } from '../domain/decide-round.ts';
 import { decideVolume, type RoundFacts } from '../domain/decide-volume.ts';
 import type { Cluster } from '../domain/known-volume.ts';
-import type { LedgerEntry } from '@couchestor/shared/contracts/brain';
 import type { CompleteRound } from '../domain/samples.ts';
 
 export const gib = 1024 ** 3;
@@ -58,7 +59,9 @@ export function volumeOf(o: VolumeInput = {}): Volume {
   const replicas = Object.fromEntries(
     pools.map((pool, index) => [
       `00000000-0000-4000-9000-${String(index).padStart(12, '0')}`,
-      pool === undefined ? { state: 'Unknown' } : { state: 'Online', pool, node: `node-${pool.split('-').at(-1)}`, 'child-status': 'Online' },
+      pool === undefined
+        ? { state: 'Unknown' }
+        : { state: 'Online', pool, node: `node-${pool.split('-').at(-1)}`, 'child-status': 'Online' },
     ]),
   );
   const target = {
@@ -118,6 +121,7 @@ export function situation(o: SituationInput = {}): PreparedRound {
     cluster: clusterWith([volume]),
     readable: true,
     limits,
+    looks: { refusals: 1, turn: 1 },
     nowMs,
     ...input,
   });
@@ -156,7 +160,10 @@ export function requestFor(o: Partial<MoveRequest> = {}): MoveRequest {
   };
 }
 
-export function finishedMove(outcome: MoveOutcome, o: { moveId?: string; to?: Tier; code?: string; replicasMoved?: number; causeFingerprint?: string } = {}): FinishedMove {
+export function finishedMove(
+  outcome: MoveOutcome,
+  o: { moveId?: string; to?: Tier; code?: string; replicasMoved?: number; causeFingerprint?: string } = {},
+): FinishedMove {
   const replicasMoved = o.replicasMoved ?? (outcome === 'success' ? 2 : 0);
   return {
     moveId: o.moveId ?? 'm0123456789abcdef',

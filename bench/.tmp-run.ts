@@ -1,2 +1,0 @@
-const { run } = await import(process.argv[2] ?? '');
-await run();

@@ -1,0 +1,45 @@
+/** What the doctor looks at: Mayastor, which must answer, and the journal, which may be away or empty. */
+import { journalBucket } from '@couchestor/shared/contracts/migrator';
+import { describeError } from '@couchestor/shared/errors';
+import type { MayastorClient } from '@couchestor/shared/mayastor/client';
+import { type Client, openClient } from '../client/with-bus.ts';
+import { CliError } from '../errors.ts';
+import type { Cluster, OpenMove } from './findings.ts';
+
+export async function readCluster(mayastor: Pick<MayastorClient, 'listPools' | 'listNodes' | 'listVolumes'>): Promise<Cluster> {
+  const [pools, nodes, volumes] = await Promise.all([mayastor.listPools(), mayastor.listNodes(), mayastor.listVolumes()]);
+  return { pools, nodes, volumes };
+}
+
+/** `away`: nobody listens at the address. `unreadable`: somebody does, so that a migrator may be at work, but the journal cannot be read. */
+export type JournalView =
+  | { readonly kind: 'away' | 'unreadable'; readonly why: string }
+  | { readonly kind: 'read'; readonly open: readonly OpenMove[]; readonly client: Client };
+
+export async function readJournal(o: Parameters<typeof openClient>[0]): Promise<JournalView> {
+  let client: Client;
+  try {
+    client = await openClient(o);
+  } catch (error) {
+    return CliError.is(error, 'NOT_RUNNING')
+      ? { kind: 'away', why: `nobody listens at ${String(error.facts['natsUrl'])}` }
+      : { kind: 'unreadable', why: describeError(error) };
+  }
+  try {
+    const entries = await client.bus.bucket(journalBucket).entries();
+    return {
+      kind: 'read',
+      client,
+      open: entries.map(({ key, value }) => ({ moveId: value.request.moveId, volumeId: key, step: value.step })),
+    };
+  } catch (error) {
+    await client.bus.close();
+    return { kind: 'unreadable', why: describeError(error) };
+  }
+}
+
+export async function closeJournal(journal: JournalView): Promise<void> {
+  if (journal.kind === 'read') {
+    await journal.client.bus.close();
+  }
+}

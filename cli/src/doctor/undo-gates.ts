@@ -1,0 +1,100 @@
+/**
+ * Undoes gates and biases by their marks alone, as the next holder of the gate would. Where NATS answers, that lock is taken meanwhile, so
+ * that no migrator begins to rely on what is being undone.
+ */
+import { hostname } from 'node:os';
+import type { Bus } from '@couchestor/shared/bus/connect';
+import { gateLockName, lockBucket } from '@couchestor/shared/contracts/migrator';
+import { describeError } from '@couchestor/shared/errors';
+import { kvLock, type LockHold } from '@couchestor/shared/lock';
+import type { MayastorClient } from '@couchestor/shared/mayastor/client';
+import { isAlreadySo, undoCalls } from '@couchestor/shared/mayastor/undo-gates';
+import { CliError } from '../errors.ts';
+import type { GateFinding } from './findings.ts';
+import type { JournalView } from './look.ts';
+
+/** Beyond the lease of a dead holder: for the answers of NATS. */
+const patienceMs = 3_000;
+/** A call must end this long before the lease does. */
+const fenceMarginMs = 500;
+
+export interface Undone {
+  readonly words: string;
+  readonly answer: string;
+  readonly ok: boolean;
+}
+
+export interface UndoInput {
+  readonly mayastor: MayastorClient;
+  readonly gates: readonly GateFinding[];
+  readonly journal: JournalView;
+  /** Undo although a migrator may be at work. */
+  readonly force: boolean;
+  readonly callTimeoutMs: number;
+  readonly leaseMs: number;
+  readonly tell: (text: string) => void;
+}
+
+/** Throws CLI_GATES_IN_USE where a migrator may need the gates. */
+export async function undoGates(o: UndoInput): Promise<Undone[]> {
+  const { journal, force } = o;
+  if (journal.kind === 'unreadable' && !force) {
+    throw new CliError('GATES_IN_USE', { because: `NATS listens, but whether a move is open could not be read: ${journal.why}` });
+  }
+  if (journal.kind !== 'read') {
+    return undoAll(o, undefined);
+  }
+  const [move] = journal.open;
+  if (move !== undefined && !force) {
+    throw new CliError('GATES_IN_USE', {
+      because: `${journal.open.length} open: move ${move.moveId} of volume ${move.volumeId} is at ${move.step}`,
+    });
+  }
+  const hold = await holdGate(journal.client.bus, o);
+  try {
+    return await undoAll(o, hold);
+  } finally {
+    await hold?.release();
+  }
+}
+
+/** Undefined where another process holds the lock and that is to be overridden. */
+async function holdGate(bus: Bus, o: UndoInput): Promise<LockHold | undefined> {
+  const held = await bus.bucket(lockBucket).get(gateLockName);
+  const waitMs = Math.max(o.leaseMs, held?.value.released === false ? held.value.leaseMs : 0) + patienceMs;
+  o.tell(`taking the gate lock (for at most ${Math.ceil(waitMs / 1_000)} s)`);
+  const signal = AbortSignal.timeout(waitMs);
+  try {
+    return await kvLock(bus, gateLockName, { holder: `doctor ${hostname()} ${process.pid}`, leaseMs: o.leaseMs }).acquire({ signal });
+  } catch (error) {
+    if (!signal.aborted) {
+      throw error;
+    }
+    if (!o.force) {
+      throw new CliError('GATES_IN_USE', { because: `the gate lock is held by ${held?.value.holder ?? 'another process'}` });
+    }
+    return undefined;
+  }
+}
+
+async function undoAll(o: UndoInput, hold: LockHold | undefined): Promise<Undone[]> {
+  const undone: Undone[] = [];
+  for (const { leftover } of o.gates) {
+    for (const { words, make, alreadySo } of undoCalls(leftover)) {
+      if (hold !== undefined && !hold.surelyHeldFor(o.callTimeoutMs + fenceMarginMs)) {
+        return [...undone, { words, answer: 'not sent: the gate lock was lost', ok: false }];
+      }
+      const answer = await make(o.mayastor).then(
+        () => 'done',
+        (error: unknown) => (isAlreadySo(error, alreadySo) ? 'was so already' : error),
+      );
+      const ok = typeof answer === 'string';
+      undone.push({ words, answer: ok ? answer : describeError(answer), ok });
+      if (!ok) {
+        // The mark must stay for as long as what it tells of does.
+        break;
+      }
+    }
+  }
+  return undone;
+}

@@ -1,0 +1,66 @@
+/**
+ * How what a move gates or biases is undone, by its mark in Mayastor alone: one rule for the migrator, which does so under the gate lock, and
+ * for a person who has nothing left but Mayastor (`couchestor doctor --undo-gates`).
+ */
+import { gateMarkKey, type Leftover } from '../placement/marks.ts';
+import type { MayastorClient } from './client.ts';
+import { MayastorError } from './errors.ts';
+import type { PoolCordonFlags } from './schema.ts';
+
+type MayastorErrorCode = NonNullable<Parameters<typeof MayastorError.is>[1]>;
+
+/** What a gate cordons. New replicas only: snapshots, restores and imports go on during its seconds. */
+export const gateCordonFlags: PoolCordonFlags = { replicas: true, snapshots: false, restores: false, import: false };
+
+export interface UndoCall {
+  /** What it does, for people. */
+  readonly words: string;
+  make(mayastor: MayastorClient): Promise<void>;
+  /** Errors that say that what is asked for already is. */
+  readonly alreadySo: readonly MayastorErrorCode[];
+}
+
+/** The calls that undo it, in their order: the mark goes last, so that whoever dies in between leaves it for the next one. */
+export function undoCalls(leftover: Leftover): UndoCall[] {
+  if (leftover.on === 'node') {
+    const { node, label } = leftover;
+    return [
+      {
+        words: `uncordon node ${node} (${label})`,
+        make: (mayastor) => mayastor.uncordonNode(node, label),
+        alreadySo: ['NOT_FOUND', 'PRECONDITION'],
+      },
+    ];
+  }
+  const { pool } = leftover;
+  return [
+    leftover.kind === 'cordon' ? uncordon(pool) : putBack(pool, leftover),
+    {
+      words: `unmark pool ${pool} (${gateMarkKey})`,
+      make: (mayastor) => mayastor.unlabelPool(pool, gateMarkKey),
+      alreadySo: ['PRECONDITION', 'NOT_FOUND'],
+    },
+  ];
+}
+
+/** Whether `error` is one after which the call need not be made again. */
+export function isAlreadySo(error: unknown, codes: readonly MayastorErrorCode[]): boolean {
+  return codes.some((code) => MayastorError.is(error, code));
+}
+
+function uncordon(pool: string): UndoCall {
+  return {
+    words: `uncordon pool ${pool}`,
+    make: (mayastor) => mayastor.uncordonPool(pool, gateCordonFlags),
+    alreadySo: ['NOT_FOUND', 'PRECONDITION'],
+  };
+}
+
+/** Where somebody has given the label another value meanwhile, theirs stands. */
+function putBack(pool: string, { key, value }: { key: string; value: string }): UndoCall {
+  return {
+    words: `put label ${key}=${value} back on pool ${pool}`,
+    make: (mayastor) => mayastor.labelPool(pool, { key, value, overwrite: false }),
+    alreadySo: ['ALREADY_EXISTS', 'PRECONDITION', 'NOT_FOUND'],
+  };
+}

@@ -1,0 +1,23 @@
+/** The demonstration, as a visitor runs it. */
+import { expect, it } from 'vitest';
+import { couchestor } from './couchestor.ts';
+
+const demoTimeoutMs = 180_000;
+
+it(
+  'moves volumes up and down, says why one cannot move, survives the death of the migrator, and loses nothing',
+  async () => {
+    const { code, stdout, stderr } = await couchestor(['demo', '--json']);
+    expect(stdout.trim().split('\n'), stderr).toHaveLength(1);
+    const result = JSON.parse(stdout) as Record<string, unknown>;
+    expect(result, stderr).toMatchObject({ recovered: 1, failed: 0, corrupt: 0, underReplicatedMs: 0, problems: [] });
+    for (const count of ['promoted', 'demoted', 'refused', 'bytesVerified', 'seconds']) {
+      expect(result[count], count).toBeGreaterThan(0);
+    }
+    expect(result['demoted']).toBeGreaterThanOrEqual(2);
+    expect(result['seconds']).toBeLessThanOrEqual(90);
+    expect(code).toBe(0);
+    expect(stderr).toContain('killing the migrator (kill -9)');
+  },
+  demoTimeoutMs,
+);
