@@ -47,9 +47,9 @@ export default {
     },
     {
       name: 'only-cli-starts-services',
-      comment: 'Of all the rest only the cli, the benchmarks and the tests may import a service.',
+      comment: 'Of all the rest only the cli, the benchmarks, the tests and the scripts may import a service.',
       severity: 'error',
-      from: { pathNot: '^(services|cli|bench|tests)/' },
+      from: { pathNot: '^(services|cli|bench|tests|scripts)/' },
       to: { path: '^services/' },
     },
     {

@@ -2,6 +2,7 @@
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
 import { commandTable } from '@couchestor/cli/command-table';
+import { endings } from '@couchestor/migrator/domain/endings';
 import { commonOptions } from '@couchestor/shared/common-options';
 import { moveSteps } from '@couchestor/shared/contracts/migration';
 import { refusals } from '@couchestor/shared/placement/refusals';
@@ -68,13 +69,18 @@ describe('the pages', () => {
   });
 
   it('safety.md tells of every step of a move', () => {
-    const rows = [...(pages.get('docs/safety.md') ?? '').matchAll(/^\| `([a-z-]+)` \| (?:yes|no) \|/gm)].map(([, step]) => step);
+    const rows = [...(pages.get('docs/safety.md') ?? '').matchAll(/^\| `([a-z-]+)` +\| (?:yes|no) +\|/gm)].map(([, step]) => step);
     expect(rows).toEqual([...moveSteps]);
   });
 
-  it('troubleshooting.md has a cure for every refusal', () => {
-    const rows = [...(pages.get('docs/troubleshooting.md') ?? '').matchAll(/^\| `REFUSED_([A-Z_]+)` \|/gm)].map(([, code]) => code);
-    expect(rows.sort()).toEqual(Object.keys(refusals).sort());
+  it.each([
+    ['Refusals', Object.keys(refusals).map((code) => `REFUSED_${code}`)],
+    ['How a move ended', Object.keys(endings)],
+    ['A move that does not get on', moveSteps],
+  ])('runbook.md tells under "%s" what to do about each, and about nothing that is not', (heading, names) => {
+    const [, section = ''] = (pages.get('docs/runbook.md') ?? '').split(`## ${heading}\n`);
+    const told = [...(section.split(/^## /m)[0] ?? '').matchAll(/^### (.+)\n+([^#\s].+)/gm)].map(([, name]) => name);
+    expect(told.sort()).toEqual([...names].sort());
   });
 });
 

@@ -18,7 +18,7 @@ export async function errorsPage(): Promise<string> {
     title: 'Errors, endings and refusals',
     from: 'every defineErrors table, services/migrator/src/domain/endings.ts and shared/src/placement/refusals.ts',
     intro:
-      'Every error has a code, facts (ids, names, numbers) and a verdict: whether the same thing may succeed later without anybody changing anything. On the bus the verdict decides between another delivery and the dead-letter stream. What to do about a symptom stands in [troubleshooting](troubleshooting.md).',
+      'Every error has a code, facts (ids, names, numbers) and a verdict: whether the same thing may succeed later without anybody changing anything. On the bus the verdict decides between another delivery and the dead-letter stream. What to do about each refusal and ending stands in the [runbook](runbook.md), about a symptom in [troubleshooting](troubleshooting.md).',
     sections: [endingsSection(), refusalsSection(), ...tables.map(tableSection)],
   });
 }

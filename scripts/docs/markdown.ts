@@ -1,9 +1,15 @@
 /** Just enough markdown to write the generated pages, and to check links. */
 
-/** A table; cells may hold markdown, and pipes and line breaks in them are made harmless, as is the beginning of a tag. */
+/**
+ * A table; cells may hold markdown, and pipes and line breaks in them are made harmless, as is the beginning of a tag. Its columns are padded,
+ * as the formatter pads those of the pages that people write.
+ */
 export function table(titles: readonly string[], rows: readonly (readonly string[])[]): string {
-  const line = (cells: readonly string[]): string => `| ${cells.map(cell).join(' | ')} |`;
-  return [line(titles), line(titles.map(() => '---')), ...rows.map(line)].join('\n');
+  const cells = [titles, ...rows].map((row) => row.map(cell));
+  const widths = titles.map((_, column) => Math.max(3, ...cells.map((row) => [...(row[column] ?? '')].length)));
+  const line = (row: readonly string[]): string => `| ${widths.map((width, column) => padded(row[column] ?? '', width)).join(' | ')} |`;
+  const [head = [], ...body] = cells;
+  return [line(head), line(widths.map((width) => '-'.repeat(width))), ...body.map(line)].join('\n');
 }
 
 export function code(text: string): string {
@@ -29,4 +35,8 @@ function cell(text: string): string {
   // A `<` outside code would begin an HTML tag.
   const safe = text.replaceAll(/`[^`]*`|</g, (found) => (found === '<' ? '&lt;' : found));
   return safe.replaceAll('|', '\\|').replaceAll('\n', '<br>');
+}
+
+function padded(text: string, width: number): string {
+  return text + ' '.repeat(width - [...text].length);
 }

@@ -33,16 +33,26 @@ type LockRecord = z.infer<typeof lockBucket.value>;
 const pollMinMs = 20;
 const pollMaxMs = 250;
 
+/** Time as it passes: virtual in the simulation. */
+export interface LockTimers {
+  /** Monotonic, milliseconds. */
+  now(): number;
+  sleep(ms: number, signal?: AbortSignal): Promise<void>;
+}
+
+const realTimers: LockTimers = { now: () => performance.now(), sleep };
+
 /** @param o.holder who holds it, for people; made unique for each acquisition */
-export function kvLock(bus: Bus, name: string, o: { holder: string; leaseMs: number }): Lock {
+export function kvLock(bus: Pick<Bus, 'bucket'>, name: string, o: { holder: string; leaseMs: number; timers?: LockTimers }): Lock {
   const bucket = bus.bucket(lockBucket);
+  const timers = o.timers ?? realTimers;
   return {
     async acquire({ signal }) {
       const record = { holder: `${o.holder} ${randomUUID()}`, leaseMs: o.leaseMs, renewals: 0, released: false };
-      const taken = await take({ bucket, name, record, signal });
-      const hold = new KvLockHold({ bucket, name, record, ...taken });
+      const taken = await take({ bucket, name, record, signal, timers });
+      const hold = new KvLockHold({ bucket, name, record, timers, ...taken });
       try {
-        await outlastForgottenHolder({ bucket, entry: taken.entry, leaseMs: o.leaseMs, signal });
+        await outlastForgottenHolder({ bucket, entry: taken.entry, leaseMs: o.leaseMs, signal, timers });
       } catch (error) {
         await hold.release();
         throw error;
@@ -58,14 +68,20 @@ interface Taken {
   readonly sentAtMs: number;
 }
 
-async function take(o: { bucket: Bucket<LockRecord>; name: string; record: LockRecord; signal: AbortSignal }): Promise<Taken> {
+async function take(o: {
+  bucket: Bucket<LockRecord>;
+  name: string;
+  record: LockRecord;
+  signal: AbortSignal;
+  timers: LockTimers;
+}): Promise<Taken> {
   const pollMs = Math.min(pollMaxMs, Math.max(pollMinMs, o.record.leaseMs / 20));
   let seen: { revision: number; sinceMs: number } | undefined;
   for (;;) {
     o.signal.throwIfAborted();
     try {
       const current = await o.bucket.get(o.name);
-      const nowMs = performance.now();
+      const nowMs = o.timers.now();
       if (current === undefined || current.revision !== seen?.revision) {
         seen = current === undefined ? undefined : { revision: current.revision, sinceMs: nowMs };
       }
@@ -82,7 +98,7 @@ async function take(o: { bucket: Bucket<LockRecord>; name: string; record: LockR
         throw error;
       }
     }
-    await sleep(pollMs, o.signal);
+    await o.timers.sleep(pollMs, o.signal);
   }
 }
 
@@ -95,25 +111,28 @@ async function outlastForgottenHolder(o: {
   entry: BucketEntry<LockRecord>;
   leaseMs: number;
   signal: AbortSignal;
+  timers: LockTimers;
 }): Promise<void> {
   const bucketAgeMs = o.entry.writtenAt.getTime() - (await o.bucket.createdAt()).getTime();
   if (bucketAgeMs < o.leaseMs) {
-    await sleep(o.leaseMs - Math.max(0, bucketAgeMs), o.signal);
+    await o.timers.sleep(o.leaseMs - Math.max(0, bucketAgeMs), o.signal);
   }
 }
 
 class KvLockHold implements LockHold {
   readonly #bucket: Bucket<LockRecord>;
   readonly #name: string;
+  readonly #timers: LockTimers;
   readonly #releasing = new AbortController();
   readonly #renewing: Promise<void>;
   #record: LockRecord;
   #revision: number;
   #heldUntilMs: number;
 
-  constructor(o: Taken & { bucket: Bucket<LockRecord>; name: string; record: LockRecord }) {
+  constructor(o: Taken & { bucket: Bucket<LockRecord>; name: string; record: LockRecord; timers: LockTimers }) {
     this.#bucket = o.bucket;
     this.#name = o.name;
+    this.#timers = o.timers;
     this.#record = o.record;
     this.#revision = o.entry.revision;
     this.#heldUntilMs = o.sentAtMs + o.record.leaseMs;
@@ -121,7 +140,7 @@ class KvLockHold implements LockHold {
   }
 
   surelyHeldFor(marginMs: number): boolean {
-    return performance.now() + marginMs < this.#heldUntilMs;
+    return this.#timers.now() + marginMs < this.#heldUntilMs;
   }
 
   async release(): Promise<void> {
@@ -145,7 +164,7 @@ class KvLockHold implements LockHold {
     const { signal } = this.#releasing;
     let pauseMs = this.#record.leaseMs / 3;
     while (!signal.aborted && this.#heldUntilMs !== 0) {
-      await sleep(pauseMs, signal).catch(() => undefined);
+      await this.#timers.sleep(pauseMs, signal).catch(() => undefined);
       if (!signal.aborted) {
         const renewed = await this.#renewOnce();
         pauseMs = this.#record.leaseMs / (renewed ? 3 : 12);
@@ -154,7 +173,7 @@ class KvLockHold implements LockHold {
   }
 
   async #renewOnce(): Promise<boolean> {
-    const sentAtMs = performance.now();
+    const sentAtMs = this.#timers.now();
     const next = { ...this.#record, renewals: this.#record.renewals + 1 };
     try {
       const stored = await this.#bucket.update(this.#name, next, this.#revision);

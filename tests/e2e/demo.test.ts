@@ -21,3 +21,22 @@ it(
   },
   demoTimeoutMs,
 );
+
+it(
+  'survives in one and the same move the death of everything that takes part in it, and tells the whole of it',
+  async () => {
+    const { code, stdout, stderr } = await couchestor(['demo', '--chaos', '--json']);
+    expect(stdout.trim().split('\n'), stderr).toHaveLength(1);
+    const result = JSON.parse(stdout) as { kills: { process: string; step: string; recovery: string }[] };
+    expect(result, stderr).toMatchObject({ outcome: 'success', corrupt: 0, underReplicatedMs: 0, problems: [] });
+    expect(result.kills.map(({ process }) => process).sort()).toEqual(
+      [...Array.from({ length: 5 }, () => 'migrator'), 'policy-brain', 'redis', 'nats', 'mayastor-simulator'].sort(),
+    );
+    const steps = result.kills.flatMap(({ process, step }) => (process === 'migrator' ? [step] : []));
+    expect(steps.sort()).toEqual(['gate-grow', 'gate-shrink', 'scale-down', 'scale-up', 'wait-sync']);
+    expect(result.kills.filter(({ recovery }) => recovery.startsWith('the move was taken up at')).length).toBeGreaterThanOrEqual(3);
+    expect(stderr).toMatch(/\+\d+\.\d s +scale-up +✗ migrator killed/);
+    expect(code).toBe(0);
+  },
+  demoTimeoutMs,
+);

@@ -139,12 +139,12 @@ describe('a running stack', () => {
       expect(pid).toBeDefined();
       process.kill(pid ?? 0, 'SIGKILL');
       await waitUntil(async () => ((await pidOf(name)) ?? pid) !== pid, { timeoutMs: 20_000, what: `${name} runs again` });
-      await waitUntil(async () => (await couchestor(['status', ...at()])).code === 0, {
-        timeoutMs: 30_000,
-        intervalMs: 200,
-        what: `${name} is well again`,
-      });
     }
+    await waitUntil(async () => (await couchestor(['status', ...at()])).code === 0, {
+      timeoutMs: 60_000,
+      intervalMs: 200,
+      what: 'every service is well again',
+    });
     await waitUntil(async () => (await moves()).finished.some((move) => move.moveId === moveId), {
       timeoutMs: moveTimeoutMs,
       intervalMs: 500,
@@ -152,6 +152,8 @@ describe('a running stack', () => {
     const { move, story } = showMove.response.parse(await json(['migrations', 'show', moveId ?? '', ...at()]));
     expect(move.result).toMatchObject({ outcome: 'success', replicasMoved: 2 });
     expect(story.map(({ step }) => step)).toEqual(expect.arrayContaining(['scale-up', 'wait-sync', 'scale-down']));
+    expect(story.filter(({ text }) => text.startsWith('Run by')).length).toBeGreaterThanOrEqual(2);
+    expect(story.find(({ text }) => text === 'set num_replicas to 3')?.call).toBeDefined();
     for (const name of ['metrics-watcher', 'policy-brain', 'mayastor-simulator', 'migrator']) {
       expect(up.stdout()).toContain(`${name} died (SIGKILL)`);
     }
@@ -163,6 +165,7 @@ describe('a running stack', () => {
     const found = (await answer.json()) as { bytesVerified: number };
     expect(found).toMatchObject({ corrupt: 0, corruptReads: 0, underReplicatedMs: 0 });
     expect(found.bytesVerified).toBeGreaterThan(64 * 1024 * 1024);
+    expect(await couchestor(['doctor', ...at()])).toMatchObject({ code: 0, stdout: expect.stringContaining('open moves') });
   });
 
   it('starts its servers again on the same ports when they are killed', async () => {
@@ -260,7 +263,7 @@ describe('Ctrl-C', () => {
       const { processes, supervisor } = await stack();
       process.kill(supervisor.pid, 'SIGKILL');
       await waitUntil(() => processes.every(({ pid }) => !isAlive(pid)), {
-        timeoutMs: 20_000,
+        timeoutMs: 60_000,
         what: 'all children of a killed supervisor end',
       });
       up = startUp();

@@ -35,7 +35,7 @@ export function house(o: HouseInput) {
   broker.answer(moveStanding, () => ({ stands: true, reason: 'it stands' }));
   const gate = new SimulatedGate(time);
   const start = (diesAtStep = Number.POSITIVE_INFINITY) => new SimulatedMigrator({ time, broker, cluster: world, gate, diesAtStep });
-  return { time, world, broker, start };
+  return { time, world, broker, gate, start };
 }
 
 export function request(over: Partial<MoveRequest> = {}): MoveRequest {

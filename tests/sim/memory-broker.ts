@@ -12,6 +12,8 @@ export class MemoryBroker {
   readonly published: Published[] = [];
   /** Called with each message as it is stored. */
   onPublished: (message: Published) => void = () => undefined;
+  /** Nobody can reach the broker: nothing new is done, and an operation in hand is done and not answered. */
+  away = false;
   readonly #records = new Map<string, Map<string, BucketEntry<unknown>>>();
   readonly #answers = new Map<string, (request: unknown) => unknown>();
   #revision = 0;
@@ -39,7 +41,9 @@ export class MemoryBroker {
   bus(step: () => Promise<void>): Pick<Bus, 'bucket' | 'publish' | 'call' | 'serve'> {
     const around = async <T>(operation: () => T): Promise<T> => {
       await step();
+      this.#assertHere('NOT_STORED');
       const result = operation();
+      this.#assertHere('AMBIGUOUS');
       await step();
       return result;
     };
@@ -54,7 +58,7 @@ export class MemoryBroker {
       call: async <Q, A>(rpc: RpcContract<Q, A>, request: Q) => {
         await step();
         const answer = this.#answers.get(rpc.name);
-        if (answer === undefined) {
+        if (answer === undefined || this.away) {
           throw new BusError('NO_ANSWER', { rpc: rpc.name });
         }
         const given = rpc.response.parse(await answer(rpc.request.parse(request)));
@@ -66,6 +70,12 @@ export class MemoryBroker {
         return { stop: async () => void this.#answers.delete(rpc.name) };
       },
     };
+  }
+
+  #assertHere(code: 'NOT_STORED' | 'AMBIGUOUS'): void {
+    if (this.away) {
+      throw new BusError(code, { problem: 'NATS is away' });
+    }
   }
 
   #bucket<T>(contract: BucketContract<T>, around: <R>(operation: () => R) => Promise<R>): Bucket<T> {

@@ -6,7 +6,7 @@ import { createCluster } from '@couchestor/mayastor-simulator/domain/create-clus
 import { handle } from '@couchestor/mayastor-simulator/domain/handle';
 import { type ScenarioInput, scenarioSchema } from '@couchestor/mayastor-simulator/domain/scenario';
 import { syncedReplicas } from '@couchestor/mayastor-simulator/domain/status';
-import { noOutcome } from '@couchestor/shared/mayastor/answer';
+import { noOutcome, transportError } from '@couchestor/shared/mayastor/answer';
 import { MayastorClient } from '@couchestor/shared/mayastor/client';
 import type { VirtualTime } from './virtual-time.ts';
 
@@ -14,6 +14,8 @@ export const callTimeoutMs = 2_000;
 
 export class SimulatedCluster {
   readonly model: Cluster;
+  /** False: nobody can connect to the control plane. */
+  reachable = true;
   /** Every time that S2 was broken. */
   readonly breaches: string[] = [];
   readonly #time: VirtualTime;
@@ -30,13 +32,10 @@ export class SimulatedCluster {
       requestTimeoutMs: callTimeoutMs,
       exchange: async (call, body) => {
         await step();
-        const [path = '', query = ''] = `/v0${call.path}`.split('?');
-        const request = {
-          method: call.method,
-          path: decodeURIComponent(path),
-          query: Object.fromEntries(new URLSearchParams(query)),
-          body,
-        };
+        if (!this.reachable) {
+          throw transportError(call, Object.assign(new Error('connection refused'), { code: 'ECONNREFUSED' }));
+        }
+        const request = requestOf(call.method, call.path, body);
         const outcome = this.#watched(`${call.method} ${call.path}`, () => handle(this.model, request, this.#time.now()));
         if (outcome.status === 'never' || outcome.status === 'later' || outcome.delayMs > callTimeoutMs) {
           await this.#time.sleep(callTimeoutMs);
@@ -63,7 +62,7 @@ export class SimulatedCluster {
   /** A call to Mayastor's API by somebody else. */
   call(method: 'GET' | 'PUT' | 'DELETE', path: string, body?: unknown): { status: number | 'later' | 'never' } {
     this.catchUp();
-    return handle(this.model, { method, path: `/v0${path}`, body }, this.#time.now());
+    return handle(this.model, requestOf(method, path, body), this.#time.now());
   }
 
   /** S2: whatever a call of ours does, at once or late, it leaves no volume with fewer synced replicas than at the start. */
@@ -78,4 +77,9 @@ export class SimulatedCluster {
     }
     return result;
   }
+}
+
+function requestOf(method: 'GET' | 'PUT' | 'DELETE', pathAndQuery: string, body: unknown) {
+  const [path = '', query = ''] = `/v0${pathAndQuery}`.split('?');
+  return { method, path: decodeURIComponent(path), query: Object.fromEntries(new URLSearchParams(query)), body };
 }

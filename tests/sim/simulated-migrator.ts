@@ -18,6 +18,9 @@ const leaseMs = 10_000;
 /** The gate of all processes. A dead holder keeps it until its lease has run out. */
 export class SimulatedGate {
   #holder: { readonly process: SimulatedMigrator; expiresAtMs: number } | undefined;
+  /** Nobody is given the lock before: the bucket that it lies in is younger than the lease. */
+  #closedUntilMs = 0;
+  #away = false;
   readonly #time: VirtualTime;
 
   constructor(time: VirtualTime) {
@@ -27,7 +30,8 @@ export class SimulatedGate {
   lockOf(process: SimulatedMigrator): Lock {
     return {
       acquire: async ({ signal }) => {
-        while (this.#holder !== undefined && this.#time.now() < this.#holder.expiresAtMs) {
+        this.#renew();
+        while (this.#away || this.#time.now() < Math.max(this.#closedUntilMs, this.#holder?.expiresAtMs ?? 0)) {
           await process.step();
           await this.#time.sleep(100, signal);
           this.#renew();
@@ -51,8 +55,24 @@ export class SimulatedGate {
     };
   }
 
+  /** With the broker away no lease is renewed, and one that has run out meanwhile is lost. */
+  setAway(away: boolean): void {
+    this.#renew();
+    this.#away = away;
+    if (this.#holder !== undefined && this.#time.now() >= this.#holder.expiresAtMs) {
+      this.#holder = undefined;
+    }
+    this.#renew();
+  }
+
+  /** The lock is lost with all that the broker had stored. */
+  wipe(): void {
+    this.#holder = undefined;
+    this.#closedUntilMs = this.#time.now() + leaseMs;
+  }
+
   #renew(): void {
-    if (this.#holder?.process.alive) {
+    if (this.#holder?.process.alive && !this.#away) {
       this.#holder.expiresAtMs = this.#time.now() + leaseMs;
     }
   }
@@ -65,6 +85,8 @@ export class SimulatedMigrator {
   readonly deps: RunDeps;
   /** Jobs that were queued and not yet run. */
   readonly jobs = new Map<string, { moveId: string; volumeId: string }>();
+  /** Redis does not answer. */
+  queueAway = false;
   readonly #diesAtStep: number;
   readonly #died: () => void;
   readonly died: Promise<void>;
@@ -84,7 +106,7 @@ export class SimulatedMigrator {
       mayastor: o.cluster.client(this.step),
       lock: o.gate.lockOf(this),
       callTimeoutMs,
-      clock: o.time.now,
+      clock: o.time.wall,
       timers: o.time,
       logger,
       metrics: migratorMetrics(new Registry(), { openMoves: () => [], queueDepth: async () => 0, now: o.time.now }),
@@ -104,10 +126,14 @@ export class SimulatedMigrator {
   accepting(): AcceptDeps {
     const queue = {
       add: async (id: string, data: { moveId: string; volumeId: string }) => {
+        this.#assertQueue();
         this.jobs.set(id, data);
         return true;
       },
-      has: async (id: string) => this.jobs.has(id),
+      has: async (id: string) => {
+        this.#assertQueue();
+        return this.jobs.has(id);
+      },
       counts: async () => ({ waiting: this.jobs.size, active: 0, delayed: 0 }),
       ping: async () => undefined,
       close: async () => undefined,
@@ -120,11 +146,21 @@ export class SimulatedMigrator {
   step = (): Promise<void> => {
     this.steps += 1;
     if (this.alive && this.steps >= this.#diesAtStep) {
-      this.alive = false;
-      this.#died();
+      this.die();
     }
     return this.alive ? Promise.resolve() : new Promise(() => undefined);
   };
+
+  die(): void {
+    this.alive = false;
+    this.#died();
+  }
+
+  #assertQueue(): void {
+    if (this.queueAway) {
+      throw new Error('Redis is away');
+    }
+  }
 
   async accept(request: MoveRequest): Promise<void> {
     await onMigrationRequested({ ...this.deps, ...this.accepting() }, { payload: request, publishedAt: new Date(this.deps.clock()) });

@@ -1,10 +1,18 @@
 /** Time that passes only when nobody has anything left to do: hours in milliseconds, in the same order every time. */
 export class VirtualTime {
   #nowMs = 0;
+  #skewMs = 0;
   #timers: { dueMs: number; order: number; wake: () => void }[] = [];
   #order = 0;
 
   now = (): number => this.#nowMs;
+
+  /** The migrators' wall clock, which may jump: what they write down, never what they wait by. */
+  wall = (): number => this.#nowMs + this.#skewMs;
+
+  jump(ms: number): void {
+    this.#skewMs += ms;
+  }
 
   sleep = (ms: number, signal?: AbortSignal): Promise<void> =>
     new Promise((resolve, reject) => {

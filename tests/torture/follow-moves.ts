@@ -5,7 +5,7 @@
  * they were accepted in; a new era begins with each wipe.
  */
 import type { Bus } from '@couchestor/shared/bus/connect';
-import { type FinishedMove, migrationAdvanced, migrationFinished } from '@couchestor/shared/contracts/migration';
+import { type FinishedMove, migrationFinished } from '@couchestor/shared/contracts/migration';
 import { finishedMovesBucket, journalBucket, type MoveRecord } from '@couchestor/shared/contracts/migrator';
 
 export interface FollowedMove {
@@ -30,6 +30,7 @@ export class MoveFollower {
   readonly #moves = new Map<string, FollowedMove>();
   readonly #listener: MoveListener;
   readonly #stops: (() => Promise<void>)[] = [];
+  readonly #vanished: string[] = [];
   #era = 0;
 
   private constructor(bus: Bus, listener: MoveListener) {
@@ -40,7 +41,6 @@ export class MoveFollower {
   static async start(bus: Bus, listener: MoveListener): Promise<MoveFollower> {
     const follower = new MoveFollower(bus, listener);
     const watches = [
-      await bus.watchEvent(migrationAdvanced, ({ payload }) => void follower.#move(payload)),
       await bus.watchEvent(migrationFinished, ({ payload }) => follower.#onFinished(payload)),
       await bus.bucket(journalBucket).watch(({ key, entry }) => follower.#onJournal(key, entry?.value)),
     ];
@@ -61,25 +61,31 @@ export class MoveFollower {
   }
 
   /** Of the journal itself, and not as last heard. Undefined where the volume has no open move. */
-  async readStep(volumeId: string): Promise<MoveRecord | undefined> {
+  async readRecord(volumeId: string): Promise<MoveRecord | undefined> {
     return (await this.#bus.bucket(journalBucket).get(volumeId))?.value;
   }
 
   /** Called while NATS is down and empty. */
   onWiped(): void {
+    for (const { era, ends, moveId, volumeId } of this.#moves.values()) {
+      if (era === this.#era && ends.size === 0 && this.#open.get(volumeId)?.request.moveId !== moveId) {
+        this.#vanished.push(`move ${moveId} of ${volumeId} was neither open nor ended when NATS was wiped (era ${era})`);
+      }
+    }
     this.#era += 1;
     this.#open.clear();
   }
 
-  /** Moves of the era that is now, which have not exactly one end. */
+  /** Moves that have not exactly one end, but for those that were open when NATS was wiped. */
   async unended(): Promise<string[]> {
     const archive = new Map((await this.#bus.bucket(finishedMovesBucket).entries()).map(({ key, value }) => [key, value]));
-    return this.moves
+    const unended = this.moves
       .filter(({ era, moveId, ends }) => ends.size > 1 || (era === this.#era && !(ends.size === 1 && archive.has(moveId))))
       .map(({ moveId, volumeId, ends, era }) => {
         const told = [...ends.values()].map(({ result, finishedAt }) => `${result.code} at ${finishedAt}`).join(', ') || 'none';
         return `move ${moveId} of ${volumeId} (era ${era} of ${this.#era}) has these ends: ${told}; archived: ${archive.has(moveId)}`;
       });
+    return [...this.#vanished, ...unended];
   }
 
   outcomes(): Record<string, number> {
@@ -110,7 +116,10 @@ export class MoveFollower {
   }
 
   #onFinished(move: FinishedMove): void {
-    const followed = this.#move(move);
+    const known = this.moves.findLast(({ moveId }) => moveId === move.moveId);
+    // The end of a move that was accepted before a wipe may be told after it; that of one which has ended already is another move's.
+    const isItsEnd = known !== undefined && (known.era === this.#era || known.ends.size === 0 || known.ends.has(move.finishedAt));
+    const followed = isItsEnd ? known : this.#move(move);
     if (!followed.ends.has(move.finishedAt)) {
       followed.ends.set(move.finishedAt, move);
       this.#listener.onEnd(followed);
@@ -127,4 +136,20 @@ export class MoveFollower {
     this.#moves.set(key, move);
     return move;
   }
+}
+
+/** Nobody but the migrator changes replica counts here, so no move may end for such a reason, or because it lost sight of its own doing. */
+const strangeCodes: ReadonlySet<string> = new Set([
+  'CHANGED_EXTERNALLY',
+  'WRONG_POOL',
+  'VOLUME_GONE',
+  'NO_BIAS',
+  'SHRINK_REFUSED',
+  'ROLL_BACK_REFUSED',
+]);
+
+export function strangeEnds({ moveId, volumeId, ends }: FollowedMove): string[] {
+  return [...ends.values()]
+    .filter(({ result }) => strangeCodes.has(result.code))
+    .map(({ result, finishedAt }) => `move ${moveId} of ${volumeId} ended with ${result.code} at ${finishedAt}: ${result.message}`);
 }

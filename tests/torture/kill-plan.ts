@@ -9,12 +9,10 @@ export const victims = [
   'nats-server',
   'redis-server',
   'nats-server, wiped',
-  'nats-server and migrator, wiped',
+  'migrator, both brokers wiped',
   'redis-server, wiped',
 ] as const;
 export type Victim = (typeof victims)[number];
-
-export type KillCounts = ReadonlyMap<MoveStep, ReadonlyMap<Victim, number>>;
 
 /** The steps during which a gate or a bias stands in Mayastor, and the one in which the volume has a replica more. */
 const stepsWithMarks: readonly MoveStep[] = moveSteps.filter((step) => step !== 'analyze' && step !== 'finish');
@@ -39,7 +37,10 @@ export class KillPlan {
     return plan;
   }
 
-  /** Each process at each step twice, NATS wiped at n+1 and at each step of each gate, Redis wiped, and the rest are the migrator's. */
+  /**
+   * Each process at each step twice; NATS wiped at n+1 and at each step of each gate, alone and with everything else that knows of the move;
+   * Redis wiped; and the rest are the migrator's.
+   */
   static long(kills: number): KillPlan {
     const plan = new KillPlan();
     for (const step of moveSteps) {
@@ -49,9 +50,7 @@ export class KillPlan {
     }
     for (const step of stepsWithMarks) {
       plan.#want(step, 'nats-server, wiped', 1);
-    }
-    for (const step of ['wait-sync', 'scale-up', 'scale-down', 'roll-back'] as const) {
-      plan.#want(step, 'nats-server and migrator, wiped', 1);
+      plan.#want(step, 'migrator, both brokers wiped', 1);
     }
     plan.#want('wait-sync', 'redis-server, wiped', 1);
     plan.#want('scale-down', 'redis-server, wiped', 1);

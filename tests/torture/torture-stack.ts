@@ -7,7 +7,14 @@ import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { freePorts } from '@couchestor/cli/stack/free-ports';
 import { probeHealth } from '@couchestor/cli/stack/probe-health';
-import { type Addresses, hostOf, type LocalAddresses, type ServiceName, serviceNames, serviceOptions } from '@couchestor/cli/stack/service-specs';
+import {
+  type Addresses,
+  hostOf,
+  type LocalAddresses,
+  type ServiceName,
+  serviceNames,
+  serviceOptions,
+} from '@couchestor/cli/stack/service-specs';
 import { startTestNats, startTestPrometheus, startTestRedis, type TestServer } from '@couchestor/shared/testing/servers';
 import { waitUntil } from '@couchestor/shared/testing/wait-until';
 
@@ -22,7 +29,16 @@ const hurry: Readonly<Record<ServiceName, readonly string[]>> = {
   'metrics-watcher': ['--sample-interval', '2s', '--rate-interval', '4s', '--scrape-interval', '1s'],
   'policy-brain': [],
   migrator: [
-    ...['--sync-poll-interval-seconds', '0.2', '--synced-hold-seconds', '0.6', '--sweep-interval-seconds', '1', '--job-lock-seconds', '1.2'],
+    ...[
+      '--sync-poll-interval-seconds',
+      '0.2',
+      '--synced-hold-seconds',
+      '0.6',
+      '--sweep-interval-seconds',
+      '1',
+      '--job-lock-seconds',
+      '1.2',
+    ],
     ...['--mayastor-timeout-seconds', '0.8', '--gate-lease-seconds', '2.5'],
   ],
 };
@@ -74,6 +90,10 @@ export class TortureStack {
       await stack.stop();
       throw error;
     }
+  }
+
+  get simulatorLog(): string {
+    return this.#service('mayastor-simulator').logFile;
   }
 
   /** Whether it answers, and so can be killed in the middle of something. */

@@ -4,7 +4,9 @@ import { connect } from 'node:net';
 import { type Bus, connectBus } from '@couchestor/shared/bus/connect';
 import { BusError } from '@couchestor/shared/bus/errors';
 import type { RpcContract } from '@couchestor/shared/contracts/define';
+import { CodedError } from '@couchestor/shared/errors';
 import { createLogger } from '@couchestor/shared/logger';
+import { sleep } from '@couchestor/shared/time';
 import { CliError } from '../errors.ts';
 import { findRunningStack } from '../stack/find-running.ts';
 import type { StackFile } from '../stack/stack-file.ts';
@@ -12,6 +14,7 @@ import type { ClientValues } from './options.ts';
 
 export const defaultNatsUrl = 'nats://127.0.0.1:4222';
 const reachTimeoutMs = 2_000;
+const notReadyPauseMs = 200;
 
 interface ConnectInput {
   readonly values: ClientValues;
@@ -49,15 +52,27 @@ export async function openClient(o: ConnectInput): Promise<Client> {
     natsUrl,
     stack,
     ask: async (rpc, request) => {
-      try {
-        return await bus.call(rpc, request, { timeoutMs });
-      } catch (error) {
-        throw BusError.is(error, 'NO_ANSWER')
-          ? new CliError('NO_ANSWER', { service: rpc.answeredBy, waitedMs: timeoutMs, natsUrl })
-          : error;
+      const deadlineMs = performance.now() + timeoutMs;
+      for (;;) {
+        try {
+          return await bus.call(rpc, request, { timeoutMs });
+        } catch (error) {
+          if (isNotReady(error) && performance.now() < deadlineMs) {
+            await sleep(notReadyPauseMs);
+            continue;
+          }
+          throw BusError.is(error, 'NO_ANSWER')
+            ? new CliError('NO_ANSWER', { service: rpc.answeredBy, waitedMs: timeoutMs, natsUrl })
+            : error;
+        }
       }
     },
   };
+}
+
+/** The service has just started and will know in a moment what it is asked for. */
+function isNotReady(error: unknown): boolean {
+  return error instanceof CodedError && BusError.is(error, 'RPC_REFUSED') && error.facts['code'] === 'BRAIN_NOT_READY';
 }
 
 /** The bus waits for its server for as long as it takes, which is right for a service; a person wants to be told at once. */

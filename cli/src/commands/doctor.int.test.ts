@@ -166,8 +166,8 @@ describe('with NATS', () => {
       throw new Error(`the journal is ${journal.kind}: ${journal.why}`);
     }
     try {
-      const { gates } = findingsOf(await readCluster(mayastor), journal.open);
-      return await undoGates({ mayastor, gates, journal, force, callTimeoutMs: 300, leaseMs, tell: () => undefined });
+      const look = async () => findingsOf(await readCluster(mayastor), journal.open).gates;
+      return await undoGates({ mayastor, look, journal, force, callTimeoutMs: 300, leaseMs, tell: () => undefined });
     } finally {
       await journal.client.bus.close();
     }

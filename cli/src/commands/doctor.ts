@@ -7,7 +7,7 @@ import { printJson } from '../client/print-json.ts';
 import { defaultNatsUrl } from '../client/with-bus.ts';
 import { defineCommand } from '../command.ts';
 import { type Findings, findingsOf, isClean } from '../doctor/findings.ts';
-import { closeJournal, type JournalView, readCluster, readJournal } from '../doctor/look.ts';
+import { closeJournal, type JournalView, openAround, readCluster, readJournal } from '../doctor/look.ts';
 import { removalCommands, reportLines } from '../doctor/report.ts';
 import { type Undone, undoGates } from '../doctor/undo-gates.ts';
 import { exitCodes } from '../errors.ts';
@@ -46,17 +46,19 @@ export const doctor = defineCommand(
     // The local stack's NATS says nothing about another cluster.
     const journal = await readJournal({ values: { ...values, natsUrl: values.natsUrl ?? stack?.natsUrl ?? defaultNatsUrl }, env });
     try {
-      const look = async (): Promise<Findings> => findingsOf(await readCluster(mayastor), journal.kind === 'read' ? journal.open : []);
+      const look = async (): Promise<Findings> => {
+        const cluster = await readCluster(mayastor);
+        return findingsOf(cluster, await openAround(journal));
+      };
       const before = await look();
       let undone: Undone[] | undefined;
       if (values.undoGates) {
-        const { gates } = before;
         undone =
-          gates.length === 0
+          before.gates.length === 0
             ? []
             : await undoGates({
                 mayastor,
-                gates,
+                look: async () => (await look()).gates,
                 journal,
                 force: values.force,
                 callTimeoutMs: timeoutMs,

@@ -4,19 +4,21 @@ import type { MoveStep } from '@couchestor/shared/contracts/migration';
 export interface PlannedKill {
   readonly process: string;
   readonly at: MoveStep;
+  /** So long after the step was told: in the middle of its calls, or while one is under way. */
+  readonly afterMs: number;
 }
 
 /** At `wait-sync` there is time, so that is where everything else is killed in turn. */
 export const chaosPlan: readonly PlannedKill[] = [
-  { process: 'migrator', at: 'gate-grow' },
-  { process: 'migrator', at: 'scale-up' },
-  { process: 'migrator', at: 'wait-sync' },
-  { process: 'policy-brain', at: 'wait-sync' },
-  { process: 'redis', at: 'wait-sync' },
-  { process: 'nats', at: 'wait-sync' },
-  { process: 'mayastor-simulator', at: 'wait-sync' },
-  { process: 'migrator', at: 'gate-shrink' },
-  { process: 'migrator', at: 'scale-down' },
+  { process: 'migrator', at: 'gate-grow', afterMs: 15 },
+  { process: 'migrator', at: 'scale-up', afterMs: 150 },
+  { process: 'migrator', at: 'wait-sync', afterMs: 0 },
+  { process: 'policy-brain', at: 'wait-sync', afterMs: 0 },
+  { process: 'redis', at: 'wait-sync', afterMs: 0 },
+  { process: 'nats', at: 'wait-sync', afterMs: 0 },
+  { process: 'mayastor-simulator', at: 'wait-sync', afterMs: 0 },
+  { process: 'migrator', at: 'gate-shrink', afterMs: 10 },
+  { process: 'migrator', at: 'scale-down', afterMs: 150 },
 ];
 
 /** Servers that the environment names are somebody else's. */

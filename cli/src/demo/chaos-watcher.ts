@@ -66,10 +66,14 @@ export class ChaosWatcher implements SystemWatcher {
     if (planned === undefined || (event.step === 'wait-sync' && !this.#isCalm(event))) {
       return;
     }
-    if (this.#kill(planned)) {
-      this.#done.add(planned);
-      this.#kills = [...this.#kills, { process: planned.process, step: event.step, atMs: Date.now(), backAtMs: undefined }];
-    }
+    this.#done.add(planned);
+    setTimeout(() => {
+      if (this.#kill(planned)) {
+        this.#kills = [...this.#kills, { process: planned.process, step: event.step, atMs: Date.now(), backAtMs: undefined }];
+      } else {
+        this.#done.delete(planned);
+      }
+    }, planned.afterMs);
   }
 
   onFinished(move: FinishedMove, at: Date): void {

@@ -22,13 +22,17 @@ export interface Recovery {
 const takenInHand = /^Run by /;
 
 export function recoveriesOf(o: { startMs: number; story: readonly StoryLine[]; kills: readonly Kill[] }): Recovery[] {
-  return o.kills.map(({ process, step, atMs, backAtMs }) => ({
-    process,
-    step,
-    sinceStartMs: atMs - o.startMs,
-    backAfterMs: backAtMs === undefined ? undefined : backAtMs - atMs,
-    recovery: recoveryWords({ process, after: o.story.filter(({ at }) => Date.parse(at) > atMs) }),
-  }));
+  return o.kills.map(({ process, step, atMs, backAtMs }, index) => {
+    const untilMs = o.kills[index + 1]?.atMs ?? Number.POSITIVE_INFINITY;
+    const lines = o.story.filter(({ at }) => Date.parse(at) > atMs && Date.parse(at) < untilMs);
+    return {
+      process,
+      step,
+      sinceStartMs: atMs - o.startMs,
+      backAfterMs: backAtMs === undefined ? undefined : backAtMs - atMs,
+      recovery: process === 'migrator' ? takenUp(lines) : felt(lines),
+    };
+  });
 }
 
 export function timelineLines(o: {
@@ -70,15 +74,22 @@ export function recoveryLines(recoveries: readonly Recovery[]): string[] {
   });
 }
 
-function recoveryWords({ process, after }: { process: string; after: readonly StoryLine[] }): string {
-  const begin = process === 'migrator' ? after.findIndex(({ text }) => takenInHand.test(text)) : -1;
-  if (process === 'migrator' && begin < 0) {
-    return 'what its successor did was not written down';
+/** What the next migrator found, what it called first, and what it then wrote. */
+function takenUp(lines: readonly StoryLine[]): string {
+  const begin = lines.findIndex(({ text }) => takenInHand.test(text));
+  const found = lines[begin];
+  if (found === undefined) {
+    return 'the next one was killed too before it had written what it did';
   }
-  const lines = after.slice(begin + 1);
-  const next = lines.findIndex(({ call, text }) => call === undefined && !takenInHand.test(text));
-  const calls =
-    process === 'migrator' ? lines.slice(0, next < 0 ? lines.length : next).flatMap(({ text, call }) => (call ? [text] : [])) : [];
-  const then = next < 0 ? 'the move had ended' : `${lines[next]?.step}: ${lines[next]?.text}`;
-  return calls.length === 0 ? then : `${calls.join(', ')}; then ${then}`;
+  const after = lines.slice(begin + 1);
+  const end = after.findIndex(({ call }) => call === undefined);
+  const calls = after.slice(0, end < 0 ? after.length : end).map(({ text }) => text.replace(/ \(.*\)$/, ''));
+  const told = end < 0 ? undefined : after[end]?.text;
+  return [`the move was taken up at ${found.step}`, ...calls, ...(told === undefined ? [] : [`"${told}"`])].join(', ');
+}
+
+/** Of the death of another process the move notices at most that it was not answered. */
+function felt(lines: readonly StoryLine[]): string {
+  const noticed = lines.find(({ call, text }) => call === undefined && /could not be/i.test(text));
+  return noticed === undefined ? 'the move did not notice' : `the move noticed: "${noticed.text}"`;
 }

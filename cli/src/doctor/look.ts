@@ -26,16 +26,21 @@ export async function readJournal(o: Parameters<typeof openClient>[0]): Promise<
       : { kind: 'unreadable', why: describeError(error) };
   }
   try {
-    const entries = await client.bus.bucket(journalBucket).entries();
-    return {
-      kind: 'read',
-      client,
-      open: entries.map(({ key, value }) => ({ moveId: value.request.moveId, volumeId: key, step: value.step })),
-    };
+    return { kind: 'read', client, open: await openMoves(client) };
   } catch (error) {
     await client.bus.close();
     return { kind: 'unreadable', why: describeError(error) };
   }
+}
+
+async function openMoves({ bus }: Client): Promise<OpenMove[]> {
+  const entries = await bus.bucket(journalBucket).entries();
+  return entries.map(({ key, value }) => ({ moveId: value.request.moveId, volumeId: key, step: value.step }));
+}
+
+/** Moves that were open when the journal was read first, or are now: what was read in Mayastor in between belongs to one of these. */
+export async function openAround(journal: JournalView): Promise<readonly OpenMove[]> {
+  return journal.kind === 'read' ? [...(await openMoves(journal.client)), ...journal.open] : [];
 }
 
 export async function closeJournal(journal: JournalView): Promise<void> {

@@ -26,7 +26,8 @@ export interface Undone {
 
 export interface UndoInput {
   readonly mayastor: MayastorClient;
-  readonly gates: readonly GateFinding[];
+  /** Looks for what is to be undone: asked once the lock is held, so that it is as it stands then. */
+  readonly look: () => Promise<readonly GateFinding[]>;
   readonly journal: JournalView;
   /** Undo although a migrator may be at work. */
   readonly force: boolean;
@@ -79,7 +80,7 @@ async function holdGate(bus: Bus, o: UndoInput): Promise<LockHold | undefined> {
 
 async function undoAll(o: UndoInput, hold: LockHold | undefined): Promise<Undone[]> {
   const undone: Undone[] = [];
-  for (const { leftover } of o.gates) {
+  for (const { leftover } of await o.look()) {
     for (const { words, make, alreadySo } of undoCalls(leftover)) {
       if (hold !== undefined && !hold.surelyHeldFor(o.callTimeoutMs + fenceMarginMs)) {
         return [...undone, { words, answer: 'not sent: the gate lock was lost', ok: false }];

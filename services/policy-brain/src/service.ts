@@ -29,7 +29,8 @@ import { brainMetrics } from './metrics.ts';
 
 /** One page of volumes takes Mayastor well under a second. */
 const mayastorTimeoutMs = 15_000;
-const stopBudgetMs = 5_000;
+/** Of each step: with NATS gone none can end well, and nothing is lost by leaving it. */
+const stopBudgetMs = 1_500;
 /** Between two rounds where nothing else wakes the brain: soon after what could have come has not come. */
 const idleMsMax = 60_000;
 const idleMsWithoutSamples = 5_000;

@@ -36,7 +36,6 @@ export const ledgerHistoryMax = 50;
 
 /** One line of history; the fields of `status.migrationHistory` of the custom resource derive from it. */
 export const historyEntrySchema = finishedMoveSchema.omit({ volumeId: true });
-export type HistoryEntry = z.infer<typeof historyEntrySchema>;
 
 export const ledgerEntrySchema = z.strictObject({
   /** Rises with every request made for the volume; with the volume's id it gives the moveId. */

@@ -98,7 +98,6 @@ export const moveResultSchema = z.strictObject({
   replicasMoved: z.int().nonnegative(),
   bytesMoved: z.int().nonnegative(),
 });
-export type MoveResult = z.infer<typeof moveResultSchema>;
 
 export const finishedMoveSchema = z.strictObject({
   moveId: moveIdSchema,

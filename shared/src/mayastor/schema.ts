@@ -37,7 +37,6 @@ export const replicaTopologySchema = z.looseObject({
   usage: z.looseObject({ capacity: bytes, allocated: bytes }).nullish(),
   healthy: z.boolean().nullish(),
 });
-export type ReplicaTopology = z.infer<typeof replicaTopologySchema>;
 
 const labelledTopologySchema = z.looseObject({
   exclusion: labels.nullish(),

@@ -48,8 +48,8 @@ export class Gate {
   readonly #deps: GateDeps;
   readonly #hold: LockHold;
   readonly #stopTimer: () => number;
-  /** Pools for which this holder has sent a cordon, whether it was answered or not. */
-  readonly #cordonsSent = new Set<string>();
+  /** What this holder has sent to pools and not undone yet, answered or not: a late call may have removed the mark that tells of it. */
+  readonly #sent = new Map<string, Leftover>();
 
   constructor(deps: GateDeps, hold: LockHold) {
     this.#deps = deps;
@@ -74,8 +74,8 @@ export class Gate {
       return;
     }
     await this.#mark(poolId, formatGateMark({ kind: 'cordon', moveId }));
-    const first = !this.#cordonsSent.has(poolId);
-    this.#cordonsSent.add(poolId);
+    const first = !this.#sent.has(poolId);
+    this.#sent.set(poolId, { on: 'pool', pool: poolId, kind: 'cordon', moveId });
     try {
       await this.#call(`cordon pool ${poolId}`, () => this.#deps.mayastor.cordonPool(poolId, gateCordonFlags));
     } catch (error) {
@@ -84,6 +84,7 @@ export class Gate {
       }
       // Cordoned already, and not by us: an administrator was quicker by a moment. Theirs stays, so our mark must go.
       if (first) {
+        this.#sent.delete(poolId);
         await this.#call(
           `unmark pool ${poolId} (${gateMarkKey})`,
           () => this.#deps.mayastor.unlabelPool(poolId, gateMarkKey),
@@ -96,6 +97,7 @@ export class Gate {
   /** Marks a pool with its label's value, then takes the label off. */
   async hideLabel(poolId: string, o: { moveId: string; key: string; value: string }): Promise<void> {
     await this.#mark(poolId, formatGateMark({ kind: 'label', ...o }));
+    this.#sent.set(poolId, { on: 'pool', pool: poolId, kind: 'label', ...o });
     await this.#call(`take label ${o.key} off pool ${poolId}`, () => this.#deps.mayastor.unlabelPool(poolId, o.key), 'PRECONDITION');
   }
 
@@ -107,8 +109,15 @@ export class Gate {
   /** Undoes every gate and bias of ours in the cluster. The mark goes last, so that a crash in between is made good by the next holder. */
   async undoAll(): Promise<void> {
     const [pools, nodes] = await Promise.all([this.#deps.mayastor.listPools(), this.#deps.mayastor.listNodes()]);
-    for (const leftover of findLeftovers(pools, nodes)) {
+    const marked = findLeftovers(pools, nodes);
+    const unmarked = [...this.#sent.values()].filter(
+      (sent) => !marked.some((one) => one.on === 'pool' && sent.on === 'pool' && one.pool === sent.pool),
+    );
+    for (const leftover of [...marked, ...unmarked]) {
       await this.#undo(leftover);
+      if (leftover.on === 'pool') {
+        this.#sent.delete(leftover.pool);
+      }
       this.#deps.metrics.leftoversUndone.inc();
     }
   }

@@ -187,13 +187,13 @@ describe('the table of the move', () => {
     expect(describeAdvance(move, advance(move, sight, limits))).toBe(table[step][kind]);
   });
 
-  it('un-gating steps go on to where the move was bound, once nothing of ours is left', () => {
+  it('un-gating steps undo what they may have placed, whatever is read, and then go on to where the move was bound', () => {
     for (const step of ['ungate-grow', 'ungate-shrink', 'ungate-rollback'] as const) {
       for (const next of ['analyze', 'wait-sync', 'gate-rollback', 'finish'] as const) {
         const move = aMove(step, { next });
         expect(advance(move, aSight(aReading('grown'), { gate: 'held' }), limits)).toMatchObject({
-          move: { step: next },
-          effect: { kind: 'look' },
+          move: { step },
+          effect: { kind: 'undo-gates' },
         });
         // Just undone: what a reading still shows is from before.
         const stale = aSight(aReading('grown', 'gates'), { gate: 'fresh' });
@@ -644,6 +644,7 @@ describe('a move that sees one thing for ever', () => {
     let clockMs = nowMs;
     let atStepMs = 0;
     let answeredMs: number | undefined;
+    let undone = false;
     for (let looks = 0; looks < 20_000; looks += 1) {
       const misplaced = kind === 'grown-misplaced' && (now.step === 'gate-rollback' || now.step === 'roll-back');
       const seen = misplaced ? { ...now, bias: biasOn('warm-1') } : now;
@@ -654,7 +655,7 @@ describe('a move that sees one thing for ever', () => {
         aSight(reading, {
           nowMs: clockMs,
           atStepMs,
-          gate: gatedSteps.has(now.step) ? 'held' : 'none',
+          gate: gatedSteps.has(now.step) ? (undone ? 'fresh' : 'held') : 'none',
           syncedForMs: kind === 'grown-synced' ? limits.syncedHoldMs : 0,
           ...(answeredMs === undefined ? {} : { answer: { kind: 'ok' as const, message: '', ageMs: clockMs - answeredMs } }),
         }),
@@ -666,6 +667,7 @@ describe('a move that sees one thing for ever', () => {
       const passedMs = given.effect.kind === 'wait' ? given.effect.ms : 100;
       clockMs += passedMs;
       atStepMs = given.move.step === now.step ? atStepMs + passedMs : 0;
+      undone = given.effect.kind === 'undo-gates';
       answeredMs = given.effect.kind === 'put-replica-count' ? clockMs : given.move.step === now.step ? answeredMs : undefined;
       now = given.move;
     }

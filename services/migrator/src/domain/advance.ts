@@ -10,9 +10,9 @@
  */
 import type { MoveStep } from '@couchestor/shared/contracts/migration';
 import type { MoveRecord } from '@couchestor/shared/contracts/migrator';
-import { adopt, gateGrow, letGoOfGrow, misplaced, plan, planOnceSettled, scaleUp, unclear } from './grow.ts';
+import { adopt, gateGrow, growUnsettled, letGoOfGrow, misplaced, plan, planOnceSettled, scaleUp, unclear } from './grow.ts';
 import type { Advance, Limits, Rule } from './machine.ts';
-import { gateRollBack, keepBoth, retryRollBack, rollBack, rollBackUnsettled, rolledBack } from './roll-back.ts';
+import { gateRollBack, keepBoth, retryRollBack, rollBack, rollBackUnclear, rollBackUnsettled, rolledBack } from './roll-back.ts';
 import { arrived, arrivedLate, backToSync, gateShrink, letGoOfShrink, scaleDown, scaleDownUnsettled, shrunkUnderUs } from './shrink.ts';
 import { kindOfSight, type Sight, type SightKind } from './sight.ts';
 import { newReplicaFaulted, synced, waitSync } from './sync.ts';
@@ -93,7 +93,7 @@ const transitions: Readonly<Record<MoveStep, Readonly<Record<SightKind, Rule>>>>
     unreadable: wait,
     gone: volumeGone,
     busy: waitForOperation(letGoOfGrow),
-    unsettled: unclear,
+    unsettled: growUnsettled,
     'at-n': scaleUp,
     moved: reanalyze,
     'wrong-removed': reanalyze,
@@ -155,7 +155,7 @@ const transitions: Readonly<Record<MoveStep, Readonly<Record<SightKind, Rule>>>>
     unreadable: wait,
     gone: volumeGone,
     busy: waitForOperation(keepBoth),
-    unsettled: unclear,
+    unsettled: rollBackUnclear,
     'at-n': rolledBack,
     moved: rolledBack,
     'wrong-removed': rolledBack,
@@ -163,7 +163,7 @@ const transitions: Readonly<Record<MoveStep, Readonly<Record<SightKind, Rule>>>>
     'grown-faulted': gateRollBack,
     'grown-synced': gateRollBack,
     'grown-misplaced': gateRollBack,
-    'grown-unclear': unclear,
+    'grown-unclear': rollBackUnclear,
     external: changedExternally,
   },
   'roll-back': {

@@ -16,6 +16,7 @@ import {
   numReplicas,
   reanalyze,
   refused,
+  triedNothing,
   unsettled,
   wait,
   waitOrExpire,
@@ -79,10 +80,13 @@ function takeBackLostMove(context: Context, world: World): Advance | undefined {
   return end({ ...context, move: { ...move, originalReplicas: mark.originalReplicas, before, newReplica } }, 'RECOVERED');
 }
 
+/** How long the state may lag behind a SCALE UP that was sent, in units of the settling time. Nothing is gated meanwhile. */
+const lateStateWaits = 24;
+
 /** Right after a call of ours the state lags behind the count. What stays so is for the plan to refuse, or somebody else's doing. */
 export function planOnceSettled(context: Context): Advance {
   const { move, sight, limits } = context;
-  if (sight.atStepMs < limits.settleMs * 2) {
+  if (sight.atStepMs < limits.settleMs * (move.before === undefined ? 2 : lateStateWaits)) {
     return waitOrExpire(context);
   }
   return worldOf(move, sight)?.volume.spec.num_replicas === (move.originalReplicas ?? Number.NaN) + 1
@@ -124,7 +128,10 @@ export function scaleUp(context: Context): Advance {
   if (answer === undefined) {
     const mayCall =
       sight.gate === 'held' && world !== undefined && move.plan !== undefined && gatesPlaced(world, move.plan, move.request.volumeId);
-    return mayCall ? { move, effect: { kind: 'put-replica-count', count: numReplicas(move) + 1 } } : reanalyze(context);
+    if (mayCall) {
+      return { move, effect: { kind: 'put-replica-count', count: numReplicas(move) + 1 } };
+    }
+    return triedNothing(context) ? leave(context, 'analyze', 'The gate is to be taken anew.', move) : reanalyze(context);
   }
   if (unsettled(context)) {
     return wait(context);
@@ -140,7 +147,12 @@ export function scaleUp(context: Context): Advance {
 
 /** Lets go of the gate and looks again from ANALYZE, which waits without it and adopts what the SCALE UP may yet make. */
 export function letGoOfGrow(context: Context): Advance {
-  return leave(context, 'analyze', 'An operation on the volume does not end.', context.move);
+  return leave(context, 'analyze', 'What the volume is doing takes long: waiting for it without the gate.', context.move);
+}
+
+/** The count is there before the state: seconds, as a rule. */
+export function growUnsettled(context: Context): Advance {
+  return context.sight.atStepMs > context.limits.settleMs * 2 ? letGoOfGrow(context) : wait(context);
 }
 
 /** The one new replica is ours, whether its SCALE UP was answered or not. */
@@ -163,7 +175,14 @@ export function adopt(context: Context): Advance {
 }
 
 export function misplaced(context: Context): Advance {
-  return end(context, 'WRONG_POOL');
+  const { move, sight } = context;
+  const world = worldOf(move, sight);
+  const isPlaceKnown = world !== undefined && newReplicas(move, world).every(({ pool }) => pool !== '');
+  if (isPlaceKnown || sight.atStepMs > move.request.syncTimeoutMs) {
+    return end(context, 'WRONG_POOL');
+  }
+  // Its node does not answer, and Mayastor does not say where it lies.
+  return sight.gate === 'none' ? wait(context) : growUnsettled(context);
 }
 
 /** n + 1 with none or several new: right after a call this settles; if it stays, it is not our doing. */

@@ -5,7 +5,7 @@ import type { World } from '@couchestor/shared/placement/world';
 import { endings } from './endings.ts';
 import type { Advance, Context } from './machine.ts';
 import { isHealthy, newReplicas, syncedWithout, worldOf } from './sight.ts';
-import { go, isBiasedAt, leave, numReplicas, placeBias, result, unsettled, wait } from './ways.ts';
+import { go, isBiasedAt, leave, numReplicas, placeBias, result, triedNothing, unsettled, wait } from './ways.ts';
 
 export function gateRollBack(context: Context): Advance {
   const { move, sight, limits } = context;
@@ -36,11 +36,23 @@ export function rollBack(context: Context): Advance {
     victim !== undefined &&
     isBiasedAt(context, world, victim.uuid) &&
     !removalWouldCost(world, victim.uuid, numReplicas(move));
-  return mayCall ? { move, effect: { kind: 'put-replica-count', count: numReplicas(move) } } : retryRollBack(context);
+  if (mayCall) {
+    return { move, effect: { kind: 'put-replica-count', count: numReplicas(move) } };
+  }
+  return triedNothing(context) ? gateAnew(context) : retryRollBack(context);
 }
 
 export function rollBackUnsettled(context: Context): Advance {
   return unsettled(context) ? wait(context) : retryRollBack(context);
+}
+
+/** n + 1 with none or several new, or another number than the count says: right after a call this settles. */
+export function rollBackUnclear(context: Context): Advance {
+  const { move, sight, limits } = context;
+  if (sight.atStepMs <= limits.settleMs * 2) {
+    return wait(context);
+  }
+  return worldOf(move, sight)?.volume.spec.num_replicas === move.originalReplicas ? rolledBack(context) : keepBoth(context);
 }
 
 export function rolledBack(context: Context): Advance {
@@ -48,8 +60,13 @@ export function rolledBack(context: Context): Advance {
 }
 
 export function retryRollBack(context: Context): Advance {
+  const { move: kept } = context;
+  return gateAnew({ ...context, move: { ...kept, tries: kept.tries + 1 } });
+}
+
+function gateAnew(context: Context): Advance {
   const { bias: _bias, ...kept } = context.move;
-  return leave(context, 'gate-rollback', 'The new replica is still there.', { ...kept, tries: kept.tries + 1 });
+  return leave(context, 'gate-rollback', 'The new replica is still there.', kept);
 }
 
 export function keepBoth(context: Context): Advance {

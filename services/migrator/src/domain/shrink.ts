@@ -2,7 +2,20 @@
 import { chooseBias } from '@couchestor/shared/placement/bias';
 import type { Advance, Context } from './machine.ts';
 import { syncedWithout, worldOf } from './sight.ts';
-import { changedExternally, end, go, isBiasedAt, leave, numReplicas, placeBias, reanalyze, unsettled, wait } from './ways.ts';
+import {
+  changedExternally,
+  end,
+  go,
+  isBiasedAt,
+  leave,
+  noBiasText,
+  numReplicas,
+  placeBias,
+  reanalyze,
+  triedNothing,
+  unsettled,
+  wait,
+} from './ways.ts';
 
 export function gateShrink(context: Context): Advance {
   const { move, sight, limits } = context;
@@ -12,14 +25,18 @@ export function gateShrink(context: Context): Advance {
     return end(context, 'CANCELLED');
   }
   // A process that took the move up here has not seen the replica synced for long enough itself.
-  if (world === undefined || source === undefined || sight.syncedForMs < limits.syncedHoldMs || sight.atStepMs > limits.settleMs * 4) {
+  if (sight.syncedForMs < limits.syncedHoldMs) {
+    return putOff(context);
+  }
+  if (world === undefined || source === undefined || sight.atStepMs > limits.settleMs * 4) {
     return backToSync(context);
   }
   if (isBiasedAt(context, world, source)) {
     return go(context, 'scale-down', `Mayastor will remove the replica on ${move.plan?.source.pool}.`, { ...move, scaleDownSent: true });
   }
   const bias = chooseBias(world, source);
-  return bias === undefined ? end(context, 'NO_BIAS') : placeBias(context, bias);
+  // Somebody has cordoned a node of the volume since: that is waited for without the gate.
+  return bias === undefined ? leave(context, 'wait-sync', noBiasText, move) : placeBias(context, bias);
 }
 
 export function scaleDown(context: Context): Advance {
@@ -35,7 +52,10 @@ export function scaleDown(context: Context): Advance {
     source !== undefined &&
     isBiasedAt(context, world, source) &&
     syncedWithout(world, source) >= numReplicas(move);
-  return mayCall ? { move, effect: { kind: 'put-replica-count', count: numReplicas(move) } } : backToSync(context);
+  if (mayCall) {
+    return { move, effect: { kind: 'put-replica-count', count: numReplicas(move) } };
+  }
+  return triedNothing(context) ? putOff(context) : backToSync(context);
 }
 
 /** Still n + 1 after the call: it is on its way, or had no effect. */
@@ -90,12 +110,14 @@ export function shrunkUnderUs(context: Context): Advance {
 }
 
 export function backToSync(context: Context): Advance {
-  const { bias: _bias, ...kept } = context.move;
-  if (kept.tries >= context.limits.triesMax) {
-    return end(context, 'SHRINK_REFUSED', context.sight.answer?.message);
+  const { move: kept, limits, sight } = context;
+  if (kept.tries >= limits.triesMax) {
+    return end(context, 'SHRINK_REFUSED', sight.answer?.message);
   }
-  return leave(context, 'wait-sync', 'The removal is put off until the new replica has been synced for long enough again.', {
-    ...kept,
-    tries: kept.tries + 1,
-  });
+  return putOff({ ...context, move: { ...kept, tries: kept.tries + 1 } });
+}
+
+function putOff(context: Context): Advance {
+  const { bias: _bias, ...kept } = context.move;
+  return leave(context, 'wait-sync', 'The removal is put off until the new replica has been synced for long enough again.', kept);
 }

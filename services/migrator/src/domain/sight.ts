@@ -112,13 +112,18 @@ export function worldOf(move: MoveRecord, { reading }: Sight): World | undefined
   return { volume: { ...volume, state: { ...volume.state, replica_topology: replicaTopology } }, pools, nodes };
 }
 
-/** The replicas that were not there before the PUT. Exactly one of them is ours, or none can be told to be. */
+/**
+ * The replicas that were not there before the PUT. Exactly one of them is ours, or none can be told to be. One that was adopted stays ours,
+ * whatever self-healing places beside it.
+ */
 export function newReplicas(move: MoveRecord, world: World): PlacedReplica[] {
   if (move.before === undefined) {
     return [];
   }
   const before = new Set(move.before.map(({ uuid }) => uuid));
-  return placedReplicas(world.volume).filter(({ uuid }) => !before.has(uuid));
+  const fresh = placedReplicas(world.volume).filter(({ uuid }) => !before.has(uuid));
+  const adopted = fresh.filter(({ uuid }) => uuid === move.newReplica?.uuid);
+  return adopted.length > 0 ? adopted : fresh;
 }
 
 /** True where this reading calls the replica whole. The volume's own state is for the predicate of "synced". */

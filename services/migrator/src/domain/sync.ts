@@ -1,8 +1,11 @@
 /** WAIT SYNC: from a new replica to a synced one, or to the reason why it will not be. */
 import { volumeReplicas } from '@couchestor/shared/mayastor/read';
+import { chooseBias } from '@couchestor/shared/placement/bias';
+import { withoutGates } from '@couchestor/shared/placement/marks';
 import type { Advance, Context } from './machine.ts';
 import { worldOf } from './sight.ts';
-import { end, go, instant, since } from './ways.ts';
+import { tell } from './story.ts';
+import { end, go, instant, noBiasText, since } from './ways.ts';
 
 export function waitSync(context: Context): Advance {
   const { move, sight, limits } = context;
@@ -36,8 +39,25 @@ export function synced(context: Context): Advance {
   if (move.request.preservationMode) {
     return end(context, 'PRESERVED');
   }
-  const syncedMs = move.syncedMs + since(sight, move.syncStartedAt);
+  const world = worldOf(move, sight);
+  const source = move.plan?.source.uuid;
+  if (world !== undefined && source !== undefined && chooseBias(withoutGates(world), source) === undefined) {
+    return waitForBias(context);
+  }
+  // The wall clock may have been set back since.
+  const syncedMs = move.syncedMs + Math.max(0, since(sight, move.syncStartedAt) - sight.syncedForMs);
   return go(context, 'gate-shrink', 'The new replica is Online and synced.', { ...move, syncPercent: 100, syncedMs });
+}
+
+/** Somebody has cordoned a node of the volume, say, for its upgrade: that is waited for as long as a sync is, and without the gate. */
+function waitForBias(context: Context): Advance {
+  const { move, sight, limits } = context;
+  if (since(sight, move.syncStartedAt) > move.request.syncTimeoutMs) {
+    return end(context, 'NO_BIAS');
+  }
+  const told = move.story.at(-1)?.text === noBiasText;
+  const line = { at: instant(sight.nowMs), step: move.step, text: noBiasText };
+  return { move: told ? move : { ...move, story: tell(move.story, [line]) }, effect: { kind: 'wait', ms: limits.pollMs } };
 }
 
 export function newReplicaFaulted(context: Context): Advance {

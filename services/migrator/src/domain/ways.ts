@@ -2,7 +2,7 @@
 import type { MoveOutcome, MoveStep } from '@couchestor/shared/contracts/migration';
 import type { Bias, MoveRecord, StoryLine } from '@couchestor/shared/contracts/migrator';
 import { biasHolds } from '@couchestor/shared/placement/bias';
-import { findLeftovers, findVolumeMarks, nodeCordonLabel } from '@couchestor/shared/placement/marks';
+import { findVolumeMarks, nodeCordonLabel } from '@couchestor/shared/placement/marks';
 import type { Refusal } from '@couchestor/shared/placement/refusals';
 import type { World } from '@couchestor/shared/placement/world';
 import { type EndingCode, endings } from './endings.ts';
@@ -25,6 +25,9 @@ const settlingAnswers: ReadonlySet<Answer['kind']> = new Set<Answer['kind']>(['o
 
 /** In units of the settling time. */
 const operationWaits = 8;
+
+/** Told once, however long it is waited for. */
+export const noBiasText = 'The old replica cannot be singled out for removal: a node or pool of the volume is cordoned. Waiting for that.';
 
 const ungateStepOf: Readonly<Partial<Record<MoveStep, MoveStep>>> = {
   'gate-grow': 'ungate-grow',
@@ -49,7 +52,8 @@ export function ungate(context: Context): Advance {
   if (reading === undefined) {
     return wait(context);
   }
-  if (sight.gate !== 'fresh' && findLeftovers(reading.pools, reading.nodes).length > 0) {
+  // Also where no mark is to be seen: a late call may have removed it, and what it told of still stands.
+  if (sight.gate !== 'fresh') {
     return { move, effect: { kind: 'undo-gates' } };
   }
   const { next = 'analyze', bias: _bias, ...kept } = move;
@@ -58,10 +62,13 @@ export function ungate(context: Context): Advance {
 
 export function finish(context: Context): Advance {
   const { move, sight } = context;
-  const { volumeId, moveId } = move.request;
-  const marks = findVolumeMarks(sight.reading?.pools ?? []).filter((mark) => mark.volumeId === volumeId);
+  const { volumeId } = move.request;
+  const { pools = [], volume } = sight.reading ?? {};
+  const marks = findVolumeMarks(pools).filter((mark) => mark.volumeId === volumeId);
   const keeps = move.result?.outcome === 'kept-old' && move.originalReplicas !== undefined;
-  const [stale] = marks.filter((mark) => !(keeps && mark.kept && mark.moveId === moveId));
+  // What tells of a replica that an earlier move kept stays as long as it is one too many: without it the next move would add another.
+  const tells = (mark: (typeof marks)[number]): boolean => mark.kept && (keeps || (volume?.spec.num_replicas ?? 0) > mark.originalReplicas);
+  const [stale] = marks.filter((mark) => !tells(mark));
   if (stale === undefined) {
     return { move, effect: { kind: 'close' } };
   }
@@ -157,6 +164,14 @@ export function go({ move: from, sight }: Context, step: MoveStep, text: string,
   const kept = step.startsWith('ungate') ? move : rest;
   const line: StoryLine = { at: instant(sight.nowMs), step: from.step, text: text.slice(0, 2_000) };
   return { move: { ...kept, step, story: tell(from.story, [line]) }, effect: { kind: 'look' } };
+}
+
+/**
+ * True where this process has just taken the move up, or taken the gate anew: whatever it finds, it was not refused anything. So no try is
+ * counted, and a move does not end because its processes died often.
+ */
+export function triedNothing({ sight }: Context): boolean {
+  return sight.gate === 'fresh' && sight.answer === undefined;
 }
 
 /** The call may still show its effect: what is read now is not yet its outcome. */

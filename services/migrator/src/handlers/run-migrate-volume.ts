@@ -27,6 +27,7 @@ import { MigratorError } from '../errors.ts';
 import type { MigratorMetrics } from '../metrics.ts';
 
 const standingTimeoutMs = 2_000;
+const gatedPollMaxMs = 1_000;
 
 /** Time as it passes: virtual in the simulation. */
 export interface Timers {
@@ -48,6 +49,8 @@ export interface RunDeps extends Omit<GateDeps, 'watchCall'> {
   readonly onFinished: (record: FinishedMoveRecord) => void;
   /** This process, as the stories of its moves name it. */
   readonly runBy?: string;
+  /** The machine, where it is not the one of domain/: the simulation looks on, and tries what another one would do. */
+  readonly advance?: typeof advance;
 }
 
 /** Resolves once the move is closed, or belongs to another process, or `signal` is aborted outside a gate. */
@@ -101,7 +104,7 @@ class MoveRun {
       try {
         await this.#keepGate(gated, signal);
         const sight = await this.#look();
-        const { move, effect } = advance(this.#entry.value, sight, this.#deps.limits());
+        const { move, effect } = (this.#deps.advance ?? advance)(this.#entry.value, sight, this.#deps.limits());
         await this.#write(move);
         // An effect asked for again has not shown yet: do not press.
         await this.#do(effect, effect.kind === lastEffect && effect.kind !== 'look', signal);
@@ -111,8 +114,8 @@ class MoveRun {
           throw error;
         }
         this.#deps.logger.warn({ step: this.#entry.value.step, error: describeError(error) }, 'a step could not be done; trying again');
-        this.#note(`Could not be done, tried again: ${describeError(error)}`);
-        await this.#deps.timers.sleep(this.#deps.limits().pollMs, signal);
+        this.#note(`Could not be done, tried again: ${answerWords(error)}`);
+        await this.#wait(this.#deps.limits().pollMs, signal);
       }
     }
   }
@@ -174,7 +177,7 @@ class MoveRun {
     } catch (error) {
       if (this.#mayastorUp) {
         logger.warn({ error: describeError(error) }, 'Mayastor cannot be read; the move waits');
-        this.#note(`Mayastor could not be read: ${describeError(error)}`);
+        this.#note(`Mayastor could not be read: ${answerWords(error)}`);
       }
       this.#mayastorUp = false;
       metrics.mayastorUp.set(0);
@@ -355,9 +358,14 @@ class MoveRun {
     return this.#gate;
   }
 
-  /** A gated step is finished before a shutdown is heeded: it is short, and what it leaves would close pools for others. */
+  /**
+   * A gated step is finished before a shutdown is heeded: it is short, and what it leaves would close pools for others. For the same reason
+   * it is looked at often.
+   */
   #wait(ms: number, signal: AbortSignal): Promise<void> {
-    return gatedSteps.has(this.#entry.value.step) ? this.#deps.timers.sleep(ms) : this.#deps.timers.sleep(ms, signal);
+    return gatedSteps.has(this.#entry.value.step)
+      ? this.#deps.timers.sleep(Math.min(ms, gatedPollMaxMs))
+      : this.#deps.timers.sleep(ms, signal);
   }
 }
 

@@ -94,7 +94,7 @@ const volumes: Record<Exclude<SightKind, 'unreadable' | 'gone'>, VolumeInput> = 
   },
   'grown-synced': { replicas: [source, other, synced] },
   'grown-misplaced': { replicas: [source, other, { ...rebuilding, pool: 'warm-1' }], status: 'Degraded', targetState: 'Degraded' },
-  'grown-unclear': { replicas: [source, { uuid: 'r8', pool: 'hot-2' }, synced] },
+  'grown-unclear': { replicas: [source, { uuid: 'r7', pool: 'hot-1' }, { uuid: 'r8', pool: 'hot-2' }] },
   external: { replicas: [source, other], numReplicas: 5 },
 };
 
