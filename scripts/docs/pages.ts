@@ -2,6 +2,7 @@
 import { configurationPage } from './configuration.ts';
 import { errorsPage } from './errors.ts';
 import { eventsPage } from './events.ts';
+import { faultTablePage } from './fault-table.ts';
 import { metricsPage } from './metrics.ts';
 
 export async function generatedPages(): Promise<ReadonlyMap<string, string>> {
@@ -9,6 +10,7 @@ export async function generatedPages(): Promise<ReadonlyMap<string, string>> {
     ['docs/events.md', eventsPage()],
     ['docs/configuration.md', configurationPage()],
     ['docs/errors.md', await errorsPage()],
+    ['docs/fault-table.md', faultTablePage()],
     ['docs/metrics.md', metricsPage()],
   ]);
 }

@@ -5,7 +5,8 @@
 import { gateMarkKey, type Leftover } from '../placement/marks.ts';
 import type { MayastorClient } from './client.ts';
 import { MayastorError } from './errors.ts';
-import type { PoolCordonFlags } from './schema.ts';
+import { poolCordonedForReplicas, poolLabels } from './read.ts';
+import type { Pool, PoolCordonFlags } from './schema.ts';
 
 type MayastorErrorCode = NonNullable<Parameters<typeof MayastorError.is>[1]>;
 
@@ -51,7 +52,12 @@ export function isAlreadySo(error: unknown, codes: readonly MayastorErrorCode[])
 function uncordon(pool: string): UndoCall {
   return {
     words: `uncordon pool ${pool}`,
-    make: (mayastor) => mayastor.uncordonPool(pool, gateCordonFlags),
+    make: (mayastor) =>
+      seenDone(mayastor, {
+        pool,
+        call: () => mayastor.uncordonPool(pool, gateCordonFlags),
+        isDone: (seen) => !poolCordonedForReplicas(seen),
+      }),
     alreadySo: ['NOT_FOUND', 'PRECONDITION'],
   };
 }
@@ -60,7 +66,33 @@ function uncordon(pool: string): UndoCall {
 function putBack(pool: string, { key, value }: { key: string; value: string }): UndoCall {
   return {
     words: `put label ${key}=${value} back on pool ${pool}`,
-    make: (mayastor) => mayastor.labelPool(pool, { key, value, overwrite: false }),
+    make: (mayastor) =>
+      seenDone(mayastor, {
+        pool,
+        call: () => mayastor.labelPool(pool, { key, value, overwrite: false }),
+        isDone: (seen) => poolLabels(seen)[key] !== undefined,
+      }),
     alreadySo: ['ALREADY_EXISTS', 'PRECONDITION', 'NOT_FOUND'],
   };
+}
+
+/**
+ * A 412 is never success by itself: the mark that tells of a gate is removed next, and must not be as long as the gate is to be seen. Throws
+ * CONFLICT then, so that the call is made again.
+ */
+async function seenDone(
+  mayastor: MayastorClient,
+  o: { pool: string; call: () => Promise<void>; isDone: (seen: Pool) => boolean },
+): Promise<void> {
+  try {
+    await o.call();
+  } catch (error) {
+    if (MayastorError.is(error, 'PRECONDITION')) {
+      const seen = await mayastor.getPool(o.pool);
+      if (seen !== undefined && !o.isDone(seen)) {
+        throw new MayastorError('CONFLICT', { ...error.facts, problem: 'refused as done already, and it is not' }, { cause: error });
+      }
+    }
+    throw error;
+  }
 }
