@@ -4,7 +4,7 @@ const tests = '\\.(test|fixture|conformance)\\.ts$';
 
 /** What decisions may be made of: shared/src files without I/O, clock or randomness. */
 const pureShared =
-  '^shared/src/(contracts/|placement/|mayastor/(schema|read)\\.ts$|(tiers|label-selector|storage-policy|duration|errors)\\.ts$)';
+  '^shared/src/(contracts/|placement/|mayastor/(schema|read)\\.ts$|crds/(fields|rule)\\.ts$|(tiers|label-selector|storage-policy|erasure-coding-policy|duration|errors)\\.ts$)';
 
 /** @type {import('dependency-cruiser').IConfiguration} */
 export default {

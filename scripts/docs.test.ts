@@ -1,7 +1,11 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { crdOf, policyKinds } from '@couchestor/shared/crds/crd';
+import { storagePolicyConditions } from '@couchestor/shared/storage-policy';
 import { describe, expect, it } from 'vitest';
+import { parse } from 'yaml';
 import { services } from './docs/configuration.ts';
+import { crdPath } from './docs/crds.ts';
 import { findErrorTables } from './docs/errors.ts';
 import { generatedPages } from './docs/pages.ts';
 
@@ -26,6 +30,17 @@ describe('the generated pages', () => {
     const missing = [...named].filter((name) => !pages.get('docs/metrics.md')?.includes(`\`${name}\``));
     expect(named.size).toBeGreaterThan(20);
     expect(missing).toEqual([]);
+  });
+
+  it.each([...policyKinds])('give kubectl, which reads YAML 1.1, the definition of $kind as it is', (kind) => {
+    expect(parse(pages.get(crdPath(kind)) ?? '', { version: '1.1' })).toEqual(crdOf(kind));
+  });
+
+  it('tell of every condition that the brain gives a policy', () => {
+    const source = readFileSync(join(root, 'services/policy-brain/src/domain/policy-status.ts'), 'utf8');
+    const given = new Set([...source.matchAll(/\b(?:problem|finding)\(\s*'([A-Z]\w+)'/g)].map(([, type]) => type));
+    expect(given.size).toBeGreaterThan(5);
+    expect(Object.keys(storagePolicyConditions).sort()).toEqual([...given].sort());
   });
 
   it('tell of every table of errors, each with its own domain', async () => {

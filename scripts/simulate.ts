@@ -48,13 +48,7 @@ const options = defineOptions({
     default: 2,
     description: 'How many processes run them.',
   },
-  shrink: {
-    flag: 'shrink',
-    env: 'SIMULATE_SHRINK',
-    kind: 'boolean',
-    default: true,
-    description: 'Leave out of a failing world what it does not need.',
-  },
+  noShrink: { flag: 'no-shrink', env: 'SIMULATE_NO_SHRINK', kind: 'boolean', description: 'Leave a failing world as it is.' },
 });
 
 const tell = (line: string): void => void process.stdout.write(`${line}\n`);
@@ -63,7 +57,8 @@ if (process.send !== undefined && process.argv[2] === 'worker') {
   await work(Number(process.argv[3]), Number(process.argv[4]), Number(process.argv[5]));
 } else {
   const { values } = readOptions(options, { argv: process.argv.slice(2), env: process.env, refuseWords: true });
-  process.exitCode = values.seed === undefined ? await runMany(values) : await replay(values.seed, values.shrink);
+  process.exitCode =
+    values.seed === undefined ? await runMany({ ...values, shrink: !values.noShrink }) : await replay(values.seed, !values.noShrink);
 }
 
 async function replay(seed: number, shrink: boolean): Promise<number> {

@@ -51,8 +51,13 @@ export const commandTable: readonly TableEntry[] = [
   },
   {
     name: 'doctor',
-    summary: 'What moves have left in Mayastor, by its marks alone, and undo cordons and labels by hand.',
+    summary: 'Whether everything is as moves need it, and what they have left in Mayastor, with the cures.',
     load: async () => (await import('./commands/doctor.ts')).doctor,
+  },
+  {
+    name: 'uninstall',
+    summary: 'Undo what of ours stands in Mayastor, so that nothing is stuck, and tell what is left to delete.',
+    load: async () => (await import('./commands/uninstall.ts')).uninstall,
   },
   {
     name: 'dead-letters',

@@ -19,6 +19,10 @@ export const CliError = defineErrors('CLI', {
     retry: true,
     help: 'Nothing was undone: a migrator may need these gates now, and without them Mayastor would choose a replica by itself. A running migrator undoes them when they are of no more use; `couchestor doctor --undo-gates --force` does not wait for that.',
   },
+  MOVES_OPEN: {
+    retry: true,
+    help: 'Nothing was changed in Mayastor: moves are open, and their volumes may have one replica more until they end. Stop the policy-brain, so that no new one begins; then --wait waits for them, and --force cancels them.',
+  },
   MISSING_FILE: { retry: false, help: 'There is no such file or folder.' },
 });
 

@@ -1,5 +1,6 @@
-/** docs/configuration.md: every option of every service and command, and every field of a policy. */
+/** docs/configuration.md: every option of every service and command. */
 import { clientOptions } from '@couchestor/cli/client/options';
+import { placeOptions } from '@couchestor/cli/doctor/options';
 import { stackOptions } from '@couchestor/cli/stack/options';
 import { mayastorSimulator } from '@couchestor/mayastor-simulator/service';
 import { metricsWatcher } from '@couchestor/metrics-watcher/service';
@@ -9,9 +10,7 @@ import { commonOptions } from '@couchestor/shared/common-options';
 import { environmentNames, type OptionEntry } from '@couchestor/shared/option-values';
 import { describeDefault, type OptionTable } from '@couchestor/shared/options';
 import type { ServiceDefinition } from '@couchestor/shared/service';
-import { storagePolicyApiVersion, storagePolicySpecSchema } from '@couchestor/shared/storage-policy';
 import { code, generatedPage, table } from './markdown.ts';
-import { type Field, fieldsOf } from './schema-fields.ts';
 
 /** In the order of the flow. */
 export const services: readonly Pick<ServiceDefinition, 'name' | 'summary' | 'options' | 'usesBus'>[] = [
@@ -25,12 +24,13 @@ export const services: readonly Pick<ServiceDefinition, 'name' | 'summary' | 'op
 const defaultCharactersMax = 60;
 
 const { natsUrl, logLevel, logJson, metricsAddr, healthAddr } = commonOptions;
+const clusterOptions: OptionTable = Object.fromEntries(Object.entries(placeOptions).filter(([key]) => !Object.hasOwn(clientOptions, key)));
 const everywhere: OptionTable = { natsUrl, logLevel, logJson, metricsAddr, healthAddr };
 
 export function configurationPage(): string {
   return generatedPage({
     title: 'Configuration',
-    from: "the services' option tables and shared/src/storage-policy.ts",
+    from: "the services' option tables",
     intro:
       'A flag wins over its environment variable, and that over the default; an empty variable counts as not set. Flags without a value are switches: `--dry-run` turns on, and so does `DRY_RUN=true`. Durations are digits and a unit, repeated: `90s`, `30m`, `1d12h`. All bad options are reported together, by flag and variable, and the process ends with exit code 2. `couchestor operator` takes the options of metrics-watcher, policy-brain and migrator together.',
     sections: [
@@ -39,6 +39,7 @@ export function configurationPage(): string {
       ...services.map(serviceSection),
       `## Commands that run the local stack\n\n${code('couchestor up')} and ${code('couchestor demo')}.\n\n${optionTable(stackOptions)}`,
       `## Commands that ask a running system\n\n${code('status')}, ${code('volumes')}, ${code('policies')}, ${code('migrations')}, ${code('explain')} and ${code('dead-letters')}.\n\n${optionTable(clientOptions)}`,
+      `## Commands that look at a cluster\n\n${code('doctor')} and ${code('uninstall')}, beside the options above and those that ${code('--help')} tells of.\n\n${optionTable(clusterOptions)}`,
       environmentSection(),
     ],
   });
@@ -92,26 +93,7 @@ function kindOf(entry: OptionEntry): string {
 }
 
 function policySection(): string {
-  const rows = fieldsOf(storagePolicySpecSchema).map((field) => [
-    code(field.name),
-    policyType(field),
-    field.default === undefined ? '-' : code(String(field.default)),
-    field.description,
-  ]);
-  return [
-    '## StoragePolicy',
-    `\`apiVersion: ${storagePolicyApiVersion}\`, \`kind: StoragePolicy\`, \`metadata.name\`, and under \`spec\`:`,
-    table(['Field', 'Value', 'Default', 'Meaning'], rows),
-    '`highWatermarkIOPS` must be above `lowWatermarkIOPS`, and `warmWatermarkIOPS` between the two, or 0. A tier without a selector is never a destination. A selector has `matchLabels` and `matchExpressions` (`In`, `NotIn`, `Exists`, `DoesNotExist`), all of which must hold, as in Kubernetes. Unknown fields are errors. The fields that begin with `ec` are read and checked; nothing acts on them yet.',
-  ].join('\n\n');
-}
-
-function policyType(field: Field): string {
-  if (/Selector$/.test(field.name)) {
-    return 'label selector';
-  }
-  const isDuration = /Window$|Period$|Timeout$/.test(field.name);
-  return isDuration ? 'duration' : [field.type, field.bounds].filter((part) => part !== '').join(', ');
+  return '## StoragePolicy\n\nPolicies are no options: they are custom resources, or files of the same form. [Custom resources](custom-resources.md) has all their fields with defaults, bounds and rules.';
 }
 
 function environmentSection(): string {

@@ -32,7 +32,7 @@ function jobsTotal(): { name: string; help: string; labelNames: string[] } {
 /** Registered, never collected: what they would measure is never asked. */
 const sources: readonly { readonly title: string; readonly register: (registry: Registry) => unknown }[] = [
   { title: 'metrics-watcher', register: (registry) => watcherMetrics(registry, { now: never }) },
-  { title: 'policy-brain', register: (registry) => brainMetrics(registry, { sampleAgesMs: never }) },
+  { title: 'policy-brain', register: (registry) => brainMetrics(registry, { sampleAgesMs: never, leads: never }) },
   {
     title: 'migrator',
     register: (registry) => {

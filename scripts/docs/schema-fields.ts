@@ -6,21 +6,10 @@ interface JsonSchema {
   readonly const?: unknown;
   readonly enum?: readonly unknown[];
   readonly format?: string;
-  readonly pattern?: string;
-  readonly description?: string;
-  readonly default?: unknown;
-  readonly minimum?: number;
-  readonly exclusiveMinimum?: number;
-  readonly maximum?: number;
-  readonly minLength?: number;
-  readonly maxLength?: number;
-  readonly maxItems?: number;
   readonly items?: JsonSchema;
   readonly anyOf?: readonly JsonSchema[];
   readonly oneOf?: readonly JsonSchema[];
-  readonly allOf?: readonly JsonSchema[];
   readonly properties?: Readonly<Record<string, JsonSchema>>;
-  readonly additionalProperties?: boolean | JsonSchema;
   readonly required?: readonly string[];
 }
 
@@ -33,9 +22,6 @@ export interface Field {
   readonly name: string;
   readonly type: string;
   readonly isRequired: boolean;
-  readonly default: unknown;
-  readonly description: string;
-  readonly bounds: string;
 }
 
 /** The fields of an object schema, those of nested objects left to their type. */
@@ -45,9 +31,6 @@ export function fieldsOf(schema: unknown): Field[] {
     name,
     type: typeOf(field),
     isRequired: required.includes(name),
-    default: field.default,
-    description: field.description ?? '',
-    bounds: boundsOf(field),
   }));
 }
 
@@ -80,17 +63,4 @@ function typeOf(schema: JsonSchema): string {
     default:
       return schema.type ?? 'any';
   }
-}
-
-const safeMax = Number.MAX_SAFE_INTEGER;
-
-function boundsOf({ minimum, exclusiveMinimum, maximum, maxLength, maxItems }: JsonSchema): string {
-  const parts = [
-    ...(minimum !== undefined && minimum !== -safeMax ? [`at least ${minimum}`] : []),
-    ...(exclusiveMinimum === undefined ? [] : [`above ${exclusiveMinimum}`]),
-    ...(maximum !== undefined && maximum !== safeMax ? [`at most ${maximum}`] : []),
-    ...(maxLength === undefined ? [] : [`at most ${maxLength} characters`]),
-    ...(maxItems === undefined ? [] : [`at most ${maxItems}`]),
-  ];
-  return parts.join(', ');
 }

@@ -201,4 +201,12 @@ export const deciding: readonly Mutant[] = [
     changes: [{ find: 'publish(migrationRequested, move, {', put: 'publish(migrationRequested, move, { id: move.moveId } ?? {' }],
     suites: [suites.brainRepeats],
   },
+  {
+    name: 'future-round-decided',
+    breaks: 'noDataIsNotZero',
+    what: 'takes a round of samples for fresh whose time is still to come, for the clock of NATS was set back',
+    file: 'services/policy-brain/src/domain/samples.ts',
+    changes: [{ find: 'return nowMs >= round.publishedAtMs && ', put: 'return ' }],
+    suites: [suites.samples],
+  },
 ];

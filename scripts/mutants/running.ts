@@ -92,7 +92,7 @@ export const running: readonly Mutant[] = [
     breaks: 'undone',
     what: 'undoes only what a mark tells of, though a late call may have removed the mark',
     file: gate,
-    changes: [{ find: 'of [...marked, ...unmarked]) {', put: 'of marked) {' }],
+    changes: [{ find: 'const all = [...marked, ...unmarked];', put: 'const all = marked;' }],
     suites: [suites.lostMark],
   },
   {
@@ -195,8 +195,8 @@ export const running: readonly Mutant[] = [
     file: 'services/migrator/src/adapters/journal.ts',
     changes: [
       {
-        find: 'await this.open.update(entry.key, record, entry.revision);',
-        put: 'await this.open.update(entry.key, record, (await this.open.get(entry.key))?.revision ?? 0);',
+        find: '(await this.#isCurrent(entry)) ? this.open.update(entry.key, record, entry.revision) : undefined;',
+        put: 'this.open.update(entry.key, record, (await this.open.get(entry.key))?.revision ?? 0);',
       },
     ],
     suites: [suites.move],
@@ -206,7 +206,7 @@ export const running: readonly Mutant[] = [
     breaks: 'lock',
     what: 'takes the lock over without waiting for a whole lease',
     file: 'shared/src/lock.ts',
-    changes: [{ find: 'nowMs - seen.sinceMs >= current.value.leaseMs', put: 'nowMs - seen.sinceMs >= 0' }],
+    changes: [{ find: 'nowMs - seen.sinceMs >= current.leaseMs', put: 'nowMs - seen.sinceMs >= 0' }],
     suites: [suites.lock],
   },
   {
@@ -214,7 +214,7 @@ export const running: readonly Mutant[] = [
     breaks: 'lock',
     what: 'believes in the lock for a lease after the answer to its renewal, and not after the renewal was sent',
     file: 'shared/src/lock.ts',
-    changes: [{ find: 'this.#heldUntilMs = sentAtMs + next.leaseMs;', put: 'this.#heldUntilMs = performance.now() + next.leaseMs;' }],
+    changes: [{ find: 'this.#heldUntilMs = sentAtMs + leaseMs;', put: 'this.#heldUntilMs = performance.now() + leaseMs;' }],
     suites: [suites.lock],
   },
   {
@@ -222,7 +222,7 @@ export const running: readonly Mutant[] = [
     breaks: 'lock',
     what: 'takes the lock at once from a broker that came back empty',
     file: 'shared/src/lock.ts',
-    changes: [{ find: 'if (bucketAgeMs < o.leaseMs) {', put: 'if (bucketAgeMs < 0) {' }],
+    changes: [{ find: 'if (memoryMs < o.stored.leaseMs) {', put: 'if (memoryMs < 0) {' }],
     suites: [suites.lock],
   },
   {
@@ -294,5 +294,39 @@ export const running: readonly Mutant[] = [
     file: sweep,
     changes: [{ find: 'if (!isSettled(volume)) {', put: 'if (mark.originalReplicas < 0) {' }],
     suites: [suites.sweeping],
+  },
+  {
+    name: 'journal-revision-is-enough',
+    breaks: 'journal',
+    what: 'takes a record of the journal for the one it knows by its revision alone, though NATS may have lost that one',
+    file: 'services/migrator/src/adapters/journal.ts',
+    changes: [
+      {
+        find: '&& current.value.request.moveId === value.request.moveId && current.value.startedAt === value.startedAt',
+        put: '',
+      },
+    ],
+    suites: [suites.wipedJournal],
+  },
+  {
+    name: 'lock-revision-is-enough',
+    breaks: 'lock',
+    what: 'renews a lock by the revision of its record alone, though NATS may have lost that one',
+    file: 'shared/src/lock-kv.ts',
+    changes: [{ find: 'if ((await bucket.get(name))?.value.holder !== entry.value.holder) {', put: 'if (entry === undefined) {' }],
+    suites: [suites.wipedLock],
+  },
+  {
+    name: 'replaced-replica-waited-for',
+    breaks: 'bounded',
+    what: 'waits on for a new replica that self-healing has replaced',
+    file: 'services/migrator/src/domain/sync.ts',
+    changes: [
+      {
+        find: 'if (replica === undefined || replica.uuid === move.newReplica?.uuid) {',
+        put: 'if (replica === undefined || replica.uuid !== undefined) {',
+      },
+    ],
+    suites: [suites.patience],
   },
 ];

@@ -11,6 +11,15 @@ export const commonOptions = defineOptions({
     default: 'nats://127.0.0.1:4222',
     description: 'Where NATS answers. JetStream must be enabled.',
   },
+  natsStreamReplicas: {
+    flag: 'nats-stream-replicas',
+    env: 'NATS_STREAM_REPLICAS',
+    kind: 'integer',
+    min: 1,
+    max: 5,
+    optional: true,
+    description: 'On how many servers of a NATS cluster each stream is kept. Absent: as it is, and on one where it is made anew.',
+  },
   redisUrl: {
     flag: 'redis-url',
     env: 'REDIS_URL',
@@ -32,7 +41,7 @@ export const commonOptions = defineOptions({
     env: 'MAYASTOR_NAMESPACE',
     kind: 'string',
     default: 'mayastor',
-    description: 'Kubernetes namespace of Mayastor; gives the default of --mayastor-url.',
+    description: 'Kubernetes namespace of Mayastor: without --mayastor-url its REST API is looked for there, then in openebs.',
   },
   mayastorUrl: {
     flag: 'mayastor-url',
@@ -40,7 +49,45 @@ export const commonOptions = defineOptions({
     kind: 'url',
     protocols: ['http', 'https'],
     optional: true,
-    description: "Where Mayastor's REST API answers. Where absent: http://openebs-api-rest.<mayastor-namespace>.svc.cluster.local:8081.",
+    description:
+      "Where Mayastor's REST API answers. Where absent: the service openebs-api-rest or mayastor-api-rest of --mayastor-namespace or openebs, whichever answers first in that order.",
+  },
+  mayastorCaFile: {
+    flag: 'mayastor-ca-file',
+    env: 'MAYASTOR_CA_FILE',
+    kind: 'path',
+    optional: true,
+    description:
+      "PEM file of the authority that signed the certificate of Mayastor's REST API. With it, and without --mayastor-url, the API is looked for by TLS alone, on port 8080.",
+  },
+  mayastorTokenFile: {
+    flag: 'mayastor-token-file',
+    env: 'MAYASTOR_TOKEN_FILE',
+    kind: 'path',
+    optional: true,
+    description: "File with the bearer token for Mayastor's REST API. It is read for each call, so that it can be exchanged.",
+  },
+  kubeconfig: {
+    flag: 'kubeconfig',
+    env: 'KUBECONFIG',
+    kind: 'path',
+    optional: true,
+    description: 'File that tells how to reach Kubernetes. Where absent: the account of the pod, else ~/.kube/config.',
+  },
+  coordination: {
+    flag: 'coordination',
+    env: 'COORDINATION',
+    kind: 'enum',
+    values: ['nats', 'kubernetes'],
+    default: 'nats',
+    description: 'What locks between processes are made of: records in NATS, or Leases in Kubernetes. All processes need the same.',
+  },
+  podNamespace: {
+    flag: 'namespace',
+    env: 'POD_NAMESPACE',
+    kind: 'string',
+    default: 'couchestor-system',
+    description: 'Kubernetes namespace that CoucheStor runs in; its Leases lie there.',
   },
   logLevel: {
     flag: 'log-level',
@@ -89,8 +136,3 @@ export const commonOptions = defineOptions({
     description: 'Mayastor is the simulator: the least times of production may be lowered. Never set this for a real cluster.',
   },
 });
-
-/** The URL of Mayastor's REST API: as given, else the service of its Helm chart in its namespace. */
-export function mayastorUrlOf(values: { readonly mayastorUrl: string | undefined; readonly mayastorNamespace: string }): string {
-  return values.mayastorUrl ?? `http://openebs-api-rest.${values.mayastorNamespace}.svc.cluster.local:8081`;
-}

@@ -18,6 +18,13 @@ test('readiness names what is wrong with each check', async () => {
   });
 });
 
+test('a probe may make a remark and is no less ok', async () => {
+  const health = new Health();
+  health.setServing(true);
+  health.addReadiness('brain', async () => 'stands by');
+  expect(await health.readiness()).toEqual({ ready: true, checks: { serving: 'ok', brain: 'ok: stands by' } });
+});
+
 test('a probe that throws before it returns a promise is a failed check', async () => {
   const health = new Health();
   health.addReadiness('bus', () => {

@@ -5,8 +5,11 @@ import { sleep } from './time.ts';
 /** A probe that takes longer has failed: an orchestrator's own probe gives up soon after. */
 const probeTimeoutMs = 2_000;
 
+/** Resolves while its condition holds, with a string where there is something to remark; rejects, with the reason, while it does not. */
+type Probe = () => Promise<unknown>;
+
 export class Health {
-  readonly #probes = new Map<string, () => Promise<void>>();
+  readonly #probes = new Map<string, Probe>();
   readonly #probeTimeoutMs: number;
   #serving = false;
 
@@ -14,8 +17,8 @@ export class Health {
     this.#probeTimeoutMs = o.probeTimeoutMs ?? probeTimeoutMs;
   }
 
-  /** Adds a condition of readiness: a probe that resolves while it holds and rejects, with the reason, while it does not. */
-  addReadiness(name: string, probe: () => Promise<void>): void {
+  /** Adds a condition of readiness. */
+  addReadiness(name: string, probe: Probe): void {
     if (this.#probes.has(name)) {
       throw new TypeError(`readiness "${name}" was added twice`);
     }
@@ -27,28 +30,32 @@ export class Health {
     this.#serving = serving;
   }
 
-  /** Asks all probes at once. Each check is `ok` or what is wrong. */
+  /** Asks all probes at once. Each check is `ok`, `ok: ` and a remark, or what is wrong. */
   async readiness(): Promise<{ ready: boolean; checks: Record<string, string> }> {
     const results = await Promise.all(
       [...this.#probes].map(async ([name, probe]) => [name, await outcomeOf(probe, this.#probeTimeoutMs)] as const),
     );
-    const checks: Record<string, string> = { serving: this.#serving ? 'ok' : 'starting or stopping', ...Object.fromEntries(results) };
-    return { ready: Object.values(checks).every((check) => check === 'ok'), checks };
+    const serving = { ok: this.#serving, says: this.#serving ? 'ok' : 'starting or stopping' };
+    const outcomes = [['serving', serving] as const, ...results];
+    return {
+      ready: outcomes.every(([, { ok }]) => ok),
+      checks: Object.fromEntries(outcomes.map(([name, { says }]) => [name, says])),
+    };
   }
 }
 
-async function outcomeOf(probe: () => Promise<void>, timeoutMs: number): Promise<string> {
+async function outcomeOf(probe: Probe, timeoutMs: number): Promise<{ ok: boolean; says: string }> {
   const finished = new AbortController();
   try {
-    await Promise.race([
+    const remark = await Promise.race([
       probe(),
       sleep(timeoutMs, finished.signal).then(() => {
         throw new Error(`no answer within ${timeoutMs} ms`);
       }),
     ]);
-    return 'ok';
+    return { ok: true, says: typeof remark === 'string' ? `ok: ${remark}` : 'ok' };
   } catch (error) {
-    return describeError(error);
+    return { ok: false, says: describeError(error) };
   } finally {
     finished.abort();
   }

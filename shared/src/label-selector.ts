@@ -6,23 +6,34 @@ export type Labels = Readonly<Record<string, string>>;
 const labelKey = z.string().min(1).max(317);
 const labelValue = z.string().max(63);
 
+/** Far above any selector that people write; a custom resource needs a limit on every map. */
+export const matchLabelsMax = 64;
+
 export const labelSelectorSchema = z
   .strictObject({
-    matchLabels: z.record(labelKey, labelValue).optional(),
+    matchLabels: z
+      .record(labelKey, labelValue)
+      .refine((labels) => Object.keys(labels).length <= matchLabelsMax, `must not hold more than ${matchLabelsMax} labels`)
+      .optional()
+      .describe('Labels that must all be there with just these values.'),
     matchExpressions: z
       .array(
         z
           .strictObject({
-            key: labelKey,
-            operator: z.enum(['In', 'NotIn', 'Exists', 'DoesNotExist']),
-            values: z.array(labelValue).max(64).optional(),
+            key: labelKey.describe('Key of the label.'),
+            operator: z
+              .enum(['In', 'NotIn', 'Exists', 'DoesNotExist'])
+              .describe('How the label is compared. NotIn and DoesNotExist match a missing label too.'),
+            values: z.array(labelValue).max(64).optional().describe('For In and NotIn: at least one value. For the others: none.'),
           })
           .refine((e) => (e.operator === 'In' || e.operator === 'NotIn') === (e.values !== undefined && e.values.length > 0), {
             message: 'In and NotIn need values; Exists and DoesNotExist take none',
-          }),
+          })
+          .describe('A term about one label.'),
       )
       .max(32)
-      .optional(),
+      .optional()
+      .describe('Terms that must all hold.'),
   })
   .describe('A Kubernetes label selector; all its terms must hold.');
 

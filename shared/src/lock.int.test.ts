@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Bus, connectBus } from './bus/connect.ts';
 import { lockBucket } from './contracts/migrator.ts';
 import { describeLock, lastBelief } from './lock.conformance.ts';
-import { kvLock } from './lock.ts';
+import { kvLock } from './lock-kv.ts';
 import { quietLogger } from './testing/quiet-logger.ts';
 import { startTestNats, type TestServer } from './testing/servers.ts';
 import { waitUntil } from './testing/wait-until.ts';
@@ -27,24 +27,30 @@ afterAll(async () => {
   await server?.stop();
 });
 
-describeLock('JetStream', () => ({
+describeLock('JetStream', { leaseMs: 600 }, () => ({
   process: async (name) => {
     const bus = await anotherBus();
     return { lock: (lock, o) => kvLock(bus, lock, { holder: name, ...o }), die: () => bus.close() };
   },
+  place: (lock, o) => ({ natsUrl: server.url, lock, ...o }),
 }));
 
 describe('a lock in JetStream', () => {
-  it('is not surely held any more when nats-server hangs, and is held again once that answers', async () => {
+  it('is lost when nats-server hangs, and is taken again at once when that answers', async () => {
     const bus = await anotherBus();
-    const hold = await kvLock(bus, 'hung', { holder: 'holder', leaseMs: 600 }).acquire(soon());
+    const lock = kvLock(bus, 'hung', { holder: 'holder', leaseMs: 600 });
+    const hold = await lock.acquire(soon());
     server.signal('SIGSTOP');
     const hungMs = performance.now();
-    await waitUntil(() => !hold.surelyHeldFor(0));
+    await waitUntil(() => hold.lost.aborted);
     expect(performance.now() - hungMs).toBeLessThanOrEqual(700);
+    expect(hold.surelyHeldFor(0)).toBe(false);
     server.signal('SIGCONT');
-    await waitUntil(() => hold.surelyHeldFor(0));
     await hold.release();
+    const again = await lock.acquire(soon());
+    expect(again.surelyHeldFor(0)).toBe(true);
+    expect(hold.surelyHeldFor(0)).toBe(false);
+    await again.release();
   });
 
   it('survives a restart of nats-server shorter than its lease', async () => {

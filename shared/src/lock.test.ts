@@ -2,7 +2,8 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { Bucket, BucketEntry, Bus } from './bus/connect.ts';
 import { BusError } from './bus/errors.ts';
-import { kvLock, type LockHold } from './lock.ts';
+import type { LockHold } from './lock.ts';
+import { kvLock } from './lock-kv.ts';
 
 const leaseMs = 600;
 const answerMs = 150;
@@ -19,6 +20,8 @@ class Broker {
   record: Stored | undefined;
   storedAtMs = Number.NaN;
   mute = false;
+  /** The holder whose writes do not arrive. */
+  deafTo: string | undefined;
   /** By the clock that counts from the start of the test. */
   createdAtMs = -3_600_000;
 
@@ -33,7 +36,7 @@ class Broker {
   }
 
   async #put(value: unknown): Promise<BucketEntry<unknown> | undefined> {
-    if (this.mute) {
+    if (this.mute || (this.deafTo !== undefined && (value as { holder: string }).holder.startsWith(this.deafTo))) {
       throw new BusError('UNREACHABLE');
     }
     this.record = { value, revision: (this.record?.revision ?? 0) + 1 };
@@ -139,4 +142,53 @@ describe('a lock that somebody holds', () => {
     const { tookMs } = await acquire(broker.bus());
     expect(tookMs).toBeGreaterThanOrEqual(leaseMs - stepMs);
   });
+});
+
+describe('a leader with the lease of production', () => {
+  const production = { leaseMs: 15_000, outlastForgottenHolder: false };
+  const signal = new AbortController().signal;
+
+  it('that dies is followed within 20 s, and not before it has stopped believing in its lock', async () => {
+    const broker = new Broker();
+    const first = await passing(kvLock(broker.bus(), 'brain', { holder: 'first', ...production }).acquire({ signal }));
+    let second: LockHold | undefined;
+    void kvLock(broker.bus(), 'brain', { holder: 'second', ...production })
+      .acquire({ signal })
+      .then((hold) => {
+        second = hold;
+      });
+    // It renews for a while, and then its words reach nobody any more.
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(second).toBeUndefined();
+    expect(first.surelyHeldFor(0)).toBe(true);
+    const diedMs = performance.now();
+    broker.deafTo = 'first';
+    const lostMs = await waitMs(() => first.lost.aborted);
+    expect(second).toBeUndefined();
+    const tookMs = lostMs + (await waitMs(() => second !== undefined));
+    expect(performance.now() - diedMs).toBe(tookMs);
+    expect(tookMs).toBeLessThan(20_000);
+    await passing(Promise.all([first.release(), second?.release()]));
+  });
+
+  it('that stops is followed within 3 s', async () => {
+    const broker = new Broker();
+    const first = await passing(kvLock(broker.bus(), 'brain', { holder: 'first', ...production }).acquire({ signal }));
+    const following = kvLock(broker.bus(), 'brain', { holder: 'second', ...production }).acquire({ signal });
+    await vi.advanceTimersByTimeAsync(60_000);
+    const stoppedMs = performance.now();
+    await passing(first.release());
+    const second = await passing(following);
+    expect(performance.now() - stoppedMs).toBeLessThan(3_000);
+    await passing(second.release());
+  });
+
+  async function passing<T>(work: Promise<T>): Promise<T> {
+    let done = false;
+    void work.finally(() => {
+      done = true;
+    });
+    await waitMs(() => done);
+    return await work;
+  }
 });

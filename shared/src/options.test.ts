@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { commonOptions, mayastorUrlOf } from './common-options.ts';
+import { commonOptions } from './common-options.ts';
 import { CodedError } from './errors.ts';
 import { defineOptions, readOptions, renderOptions, wantsHelp } from './options.ts';
 
@@ -173,11 +173,4 @@ test('help names every option with its environment variable and default', () => 
     '  --max-moves <number>\n      Moves at a time.\n      [env: MAX_MOVES] [default: 2]\n  --dry-run\n      Decide, but do not move.\n      [env: DRY_RUN]\n  --poll-interval <duration>\n      Time between polls.\n      [env: POLL_INTERVAL] [default: 1m30s]',
   );
   expect(renderOptions(table)).toContain('--log-level <trace|debug|info|warn|error>');
-});
-
-test("Mayastor's URL derives from its namespace unless it is given", () => {
-  expect(mayastorUrlOf({ mayastorUrl: undefined, mayastorNamespace: 'openebs' })).toBe(
-    'http://openebs-api-rest.openebs.svc.cluster.local:8081',
-  );
-  expect(mayastorUrlOf({ mayastorUrl: 'http://127.0.0.1:1', mayastorNamespace: 'openebs' })).toBe('http://127.0.0.1:1');
 });

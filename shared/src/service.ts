@@ -15,6 +15,8 @@ const busStopBudgetMs = 5_000;
 
 export interface ServiceContext<C> {
   readonly config: C;
+  /** For client libraries that find their servers by it; options of ours are in `config`. */
+  readonly env: NodeJS.ProcessEnv;
   readonly logger: Logger;
   readonly registry: Registry;
   /** Throws where the service said that it uses no bus. */
@@ -34,8 +36,8 @@ export interface ServiceDefinition<T extends OptionTable = OptionTable> {
   start(context: ServiceContext<OptionValues<T>>): Promise<void>;
 }
 
-const { natsUrl, logLevel, logJson, metricsAddr, healthAddr } = commonOptions;
-const processOptions = defineOptions({ logLevel, logJson, metricsAddr, healthAddr, natsUrl });
+const { natsUrl, natsStreamReplicas, logLevel, logJson, metricsAddr, healthAddr } = commonOptions;
+const processOptions = defineOptions({ logLevel, logJson, metricsAddr, healthAddr, natsUrl, natsStreamReplicas });
 
 export interface RunServicesInput {
   /** How the process calls itself in logs and help. */
@@ -106,6 +108,7 @@ async function startAll(o: RunServicesInput, { values, logger, lifecycle }: Proc
     const serviceLogger = o.services.length === 1 ? logger : logger.child({ service: service.name });
     await service.start({
       config,
+      env: o.env,
       logger: serviceLogger,
       registry,
       health,
@@ -126,7 +129,14 @@ async function startAll(o: RunServicesInput, { values, logger, lifecycle }: Proc
 async function openBus(o: RunServicesInput, { values, logger, lifecycle }: ProcessParts, registry: Registry): Promise<Bus> {
   // It waits for NATS as long as that takes, so a signal must be able to end the wait.
   const name = o.services[0]?.name as ServiceName;
-  const bus = await connectBus({ url: values.natsUrl, name, logger, registry, signal: lifecycle.signal });
+  const bus = await connectBus({
+    url: values.natsUrl,
+    streamReplicas: values.natsStreamReplicas,
+    name,
+    logger,
+    registry,
+    signal: lifecycle.signal,
+  });
   lifecycle.onStop({ name: 'bus', budgetMs: busStopBudgetMs, stop: () => bus.close() });
   return bus;
 }
@@ -144,7 +154,7 @@ function untilAborted(signal: AbortSignal): Promise<void> {
 /** One table for the process. The same key in two services must be the same entry: one flag cannot mean two things. */
 function mergeOptions(services: readonly ServiceDefinition[]): OptionTable {
   const merged: Record<string, OptionTable[string]> = {};
-  const { natsUrl: _unused, ...withoutBus } = processOptions;
+  const { natsUrl: _url, natsStreamReplicas: _replicas, ...withoutBus } = processOptions;
   const tables = [...services.map((service) => service.options), services.some((service) => service.usesBus) ? processOptions : withoutBus];
   for (const [key, entry] of tables.flatMap((table) => Object.entries(table))) {
     if (merged[key] !== undefined && merged[key] !== entry) {
@@ -157,7 +167,7 @@ function mergeOptions(services: readonly ServiceDefinition[]): OptionTable {
 
 function readAll(table: OptionTable, o: RunServicesInput): OptionValues<typeof processOptions> {
   const { values } = readOptions(table, { argv: o.argv, env: o.env, refuseWords: true });
-  // The table holds every entry of processOptions, natsUrl only where a service uses the bus; it is read only there.
+  // The table holds every entry of processOptions, those of NATS only where a service uses the bus; they are read only there.
   return values as unknown as OptionValues<typeof processOptions>;
 }
 

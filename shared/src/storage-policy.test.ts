@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { storagePolicySchema, storagePolicySpecSchema } from './storage-policy.ts';
+import { storagePolicyProblems, storagePolicySchema, storagePolicySpecSchema, storagePolicyStatusSchema } from './storage-policy.ts';
 
 /** Path and message of each fault. */
 function faultsOf(spec: unknown): string[] {
@@ -69,5 +69,27 @@ describe('a storage policy', () => {
 
   it('reports all faults together', () => {
     expect(faultsOf({ samplingWindow: 'x', storageClassName: '', enabled: 'yes' })).toHaveLength(3);
+  });
+
+  it('has the same rules as a function, for specs that the schema did not see', () => {
+    const spec = storagePolicySpecSchema.parse({});
+    expect(storagePolicyProblems(spec)).toEqual([]);
+    expect(storagePolicyProblems({ ...spec, lowWatermarkIOPS: 3_000 })).toEqual([
+      'spec.warmWatermarkIOPS: must be 0 (no warm tier) or between low and high (3000 < 2000 < 5000 does not hold)',
+    ]);
+  });
+
+  it('has a status that may be written in part, and forgets fields that it does not know', () => {
+    expect(storagePolicyStatusSchema.parse({})).toEqual({});
+    expect(storagePolicyStatusSchema.parse({ phase: 'Active', later: 1 })).toEqual({ phase: 'Active' });
+    expect(storagePolicyStatusSchema.safeParse({ migrationHistory: Array.from({ length: 51 }, () => ({})) }).success).toBe(false);
+  });
+
+  it('bounds its selectors', () => {
+    const labels = (count: number) => Object.fromEntries(Array.from({ length: count }, (_, index) => [`k${index}`, 'v']));
+    expect(faultsOf({ volumeSelector: { matchLabels: labels(64) } })).toEqual([]);
+    expect(faultsOf({ volumeSelector: { matchLabels: labels(65) } })).toEqual([
+      'volumeSelector.matchLabels: must not hold more than 64 labels',
+    ]);
   });
 });

@@ -29,6 +29,7 @@ describe('help', () => {
       'migrations',
       'explain',
       'doctor',
+      'uninstall',
       'dead-letters',
     ]);
     const pages = await Promise.all(commands.map((name) => couchestor([name, '--help'])));

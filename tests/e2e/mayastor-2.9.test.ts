@@ -62,7 +62,11 @@ it('says so of the policy and in the status', async () => {
 });
 
 it('has not changed anything in Mayastor', async () => {
-  expect((await couchestor(['doctor', ...at()])).code).toBe(0);
+  const { code, stdout } = await couchestor(['doctor', ...at()]);
+  // What is left in Mayastor: nothing. What is wrong with it: its version.
+  expect(stdout).toContain('Nothing of ours is left in Mayastor.');
+  expect(stdout).toMatch(/problem +mayastor-version +no pool cordon/);
+  expect(code).toBe(1);
   const { adminUrl, mayastorUrl } = JSON.parse(await readFile(join(dataDir, 'stack.json'), 'utf8')) as StackFile;
   const stats = (await (await fetch(`${adminUrl}/stats`)).json()) as { volumes: Record<string, { replicas: { pool: string }[] }> };
   expect(Object.values(stats.volumes).map(({ replicas }) => replicas.map(({ pool }) => pool))).toEqual([['cold-2']]);

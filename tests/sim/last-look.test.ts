@@ -190,6 +190,7 @@ describe('a lock that runs out between the look and the call', () => {
           leftMs = 10_000;
           return {
             surelyHeldFor: (marginMs) => marginMs < leftMs && hold.surelyHeldFor(marginMs),
+            lost: hold.lost,
             release: () => {
               leftMs = Number.NaN;
               return hold.release();

@@ -23,9 +23,10 @@ export class MemoryBroker {
     this.#now = now;
   }
 
-  /** Everything stored is lost, as when NATS comes back with an empty disk. */
+  /** Everything stored is lost, as when NATS comes back with an empty disk: revisions count from the beginning again. */
   wipe(): void {
     this.#records.clear();
+    this.#revision = 0;
   }
 
   /** From now on nobody answers. */

@@ -3,6 +3,9 @@ import { moveStanding } from '@couchestor/shared/contracts/brain';
 import { describe, expect, it } from 'vitest';
 import { atStep, ends, expectNothingLeft, finished, house, moveId, pass, poolsOf, request, runToEnd, sweep } from './house.ts';
 
+/** Hundreds of moves, one for each point. */
+const everyPointTimeoutMs = 120_000;
+
 describe('the safe move on the model of Mayastor', () => {
   for (const gateKey of [true, false]) {
     it(`moves every replica to the tier and leaves nothing behind, ${gateKey ? 'biased by the gate label' : 'biased by node cordons'}`, async () => {
@@ -17,18 +20,22 @@ describe('the safe move on the model of Mayastor', () => {
     });
   }
 
-  it.each([1, 2, 3, 4])('survives the death of its process at every point between two operations, part %i of 4', async (part) => {
-    const steps = await runToEnd(house({ seed: 7, replicas: 1 }));
-    expect(steps).toBeGreaterThan(100);
-    for (let at = part; at < steps; at += 4) {
-      const h = house({ seed: at, replicas: 1 });
-      await runToEnd(h, [at]);
-      expect({ at, ends: ends(h) }).toEqual({ at, ends: ['success MOVED'] });
-      expect({ at, pools: poolsOf(h) }).toMatchObject({ at, pools: [expect.stringContaining('pool-hot-')] });
-      expect(h.world.model.underReplicatedMs).toBe(0);
-      await expectNothingLeft(h);
-    }
-  });
+  it.each([1, 2, 3, 4])(
+    'survives the death of its process at every point between two operations, part %i of 4',
+    async (part) => {
+      const steps = await runToEnd(house({ seed: 7, replicas: 1 }));
+      expect(steps).toBeGreaterThan(100);
+      for (let at = part; at < steps; at += 4) {
+        const h = house({ seed: at, replicas: 1 });
+        await runToEnd(h, [at]);
+        expect({ at, ends: ends(h) }).toEqual({ at, ends: ['success MOVED'] });
+        expect({ at, pools: poolsOf(h) }).toMatchObject({ at, pools: [expect.stringContaining('pool-hot-')] });
+        expect(h.world.model.underReplicatedMs).toBe(0);
+        await expectNothingLeft(h);
+      }
+    },
+    everyPointTimeoutMs,
+  );
 
   it('survives deaths one after another, at points that the seed chooses', async () => {
     for (let seed = 1; seed <= 40; seed += 1) {

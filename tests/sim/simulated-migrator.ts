@@ -44,6 +44,7 @@ export class SimulatedGate {
             this.#renew();
             return this.#holder === holder && this.#time.now() + marginMs < holder.expiresAtMs;
           },
+          lost: new AbortController().signal,
           release: async () => {
             await process.step();
             if (this.#holder === holder) {

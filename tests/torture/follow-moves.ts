@@ -14,6 +14,8 @@ export interface FollowedMove {
   readonly volumeId: string;
   /** By the time at which the move ended: the same end may be told more than once. */
   readonly ends: Map<string, FinishedMove>;
+  /** Its record was made too late by JetStream's time and removed at once: it was never accepted, and has no end to tell. */
+  lapsed: boolean;
   /** Kills that were aimed at this move. */
   kills: number;
 }
@@ -67,8 +69,8 @@ export class MoveFollower {
 
   /** Called while NATS is down and empty. */
   onWiped(): void {
-    for (const { era, ends, moveId, volumeId } of this.#moves.values()) {
-      if (era === this.#era && ends.size === 0 && this.#open.get(volumeId)?.request.moveId !== moveId) {
+    for (const { era, ends, lapsed, moveId, volumeId } of this.#moves.values()) {
+      if (era === this.#era && ends.size === 0 && !lapsed && this.#open.get(volumeId)?.request.moveId !== moveId) {
         this.#vanished.push(`move ${moveId} of ${volumeId} was neither open nor ended when NATS was wiped (era ${era})`);
       }
     }
@@ -80,6 +82,7 @@ export class MoveFollower {
   async unended(): Promise<string[]> {
     const archive = new Map((await this.#bus.bucket(finishedMovesBucket).entries()).map(({ key, value }) => [key, value]));
     const unended = this.moves
+      .filter(({ lapsed, ends }) => !lapsed || ends.size > 0)
       .filter(({ era, moveId, ends }) => ends.size > 1 || (era === this.#era && !(ends.size === 1 && archive.has(moveId))))
       .map(({ moveId, volumeId, ends, era }) => {
         const told = [...ends.values()].map(({ result, finishedAt }) => `${result.code} at ${finishedAt}`).join(', ') || 'none';
@@ -105,6 +108,9 @@ export class MoveFollower {
   #onJournal(volumeId: string, record: MoveRecord | undefined): void {
     const before = this.#open.get(volumeId);
     if (record === undefined) {
+      if (before !== undefined) {
+        this.#move(before.request).lapsed = before.step === 'analyze' && Date.now() > Date.parse(before.request.expiresAt);
+      }
       this.#open.delete(volumeId);
       return;
     }
@@ -132,7 +138,7 @@ export class MoveFollower {
     if (known !== undefined) {
       return known;
     }
-    const move = { era: this.#era, moveId, volumeId, ends: new Map<string, FinishedMove>(), kills: 0 };
+    const move = { era: this.#era, moveId, volumeId, ends: new Map<string, FinishedMove>(), lapsed: false, kills: 0 };
     this.#moves.set(key, move);
     return move;
   }

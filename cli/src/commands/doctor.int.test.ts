@@ -135,9 +135,14 @@ describe('with Mayastor alone', () => {
     expect(administrators().pools).toEqual(['hot-n2', 'cold-n3']);
   });
 
-  it('says where Mayastor was looked for, when it does not answer', async () => {
+  it('says where Mayastor was looked for, when it does not answer, and what it does not know then', async () => {
     await app.close();
-    await expect(run('--nats-url', nobody)).rejects.toThrow(/MAYASTOR_UNREACHABLE.*--mayastor-url/);
+    const { code, out } = await run('--nats-url', nobody);
+    expect(code).toBe(1);
+    expect(out).toMatch(/problem +mayastor .*MAYASTOR_UNREACHABLE.*--mayastor-url/);
+    expect(out).toMatch(/not checked +pinned-volumes +Mayastor does not answer/);
+    expect(out).toContain('Whether anything of ours is left in Mayastor is not known.');
+    await expect(run('--nats-url', nobody, '--undo-gates')).rejects.toThrow(/MAYASTOR_UNREACHABLE/);
   });
 });
 
@@ -167,7 +172,8 @@ describe('with NATS', () => {
     }
     try {
       const look = async () => findingsOf(await readCluster(mayastor), journal.open).gates;
-      return await undoGates({ mayastor, look, journal, force, callTimeoutMs: 300, leaseMs, tell: () => undefined });
+      const coordination = { coordination: 'nats', kubeconfig: undefined, podNamespace: '', env: {} } as const;
+      return await undoGates({ mayastor, look, journal, coordination, force, callTimeoutMs: 300, leaseMs, tell: () => undefined });
     } finally {
       await journal.client.bus.close();
     }

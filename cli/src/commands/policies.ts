@@ -1,5 +1,5 @@
 /** `couchestor policies`: what is decided by, and what is wrong with it. */
-import { listPolicies, type PolicyView } from '@couchestor/shared/contracts/brain';
+import { type EcPolicyView, listPolicies, type PolicyView } from '@couchestor/shared/contracts/brain';
 import { clientOptions } from '../client/options.ts';
 import { printJson } from '../client/print-json.ts';
 import { withBus } from '../client/with-bus.ts';
@@ -13,7 +13,7 @@ import { attention } from '../view/attention.ts';
 export const policies = defineCommand(
   {
     usage: ['couchestor policies [options]'],
-    summary: 'Policies with phase, counters and conditions. JSON: as `brain.list-policies` answers it.',
+    summary: 'Policies with phase, counters and conditions, and erasure coding policies. JSON: as `brain.list-policies` answers it.',
     options: clientOptions,
     positionalsMax: 0,
   },
@@ -23,7 +23,7 @@ export const policies = defineCommand(
       printJson(output, answer);
       return exitCodes.ok;
     }
-    if (answer.policies.length === 0) {
+    if (answer.policies.length === 0 && answer.ecPolicies.length === 0) {
       output.note('The brain has read no policy yet.');
       return exitCodes.ok;
     }
@@ -48,12 +48,31 @@ export const policies = defineCommand(
       { columns: output.columns, paint: output.paint },
     );
     lines.forEach(output.print);
+    if (answer.ecPolicies.length > 0) {
+      output.print('');
+      renderEcPolicies(answer.ecPolicies, { columns: output.columns, paint: output.paint }).forEach(output.print);
+    }
     for (const { policy, text } of attention(answer.policies)) {
       output.print(`${output.paint('!', 'yellow')} ${policy}: ${text}`);
     }
     return exitCodes.ok;
   },
 );
+
+function renderEcPolicies(ecPolicies: readonly EcPolicyView[], o: Parameters<typeof renderTable>[2]): string[] {
+  return renderTable(
+    ecPolicies,
+    [
+      { title: 'EC POLICY', value: ({ name }) => name, shrinkTo: 10 },
+      { title: 'PHASE', value: ({ phase }) => phase },
+      { title: 'SHARDS', value: ({ dataShards, parityShards }) => `${dataShards} + ${parityShards}`, align: 'right' },
+      { title: 'EFFICIENCY', value: ({ storageEfficiency }) => `${Math.round(storageEfficiency * 100)} %`, align: 'right' },
+      { title: 'VOLUMES', value: ({ activeVolumes }) => formatCount(activeVolumes), align: 'right' },
+      { title: 'SOURCE', value: ({ source }) => source, shrinkTo: 8 },
+    ],
+    o,
+  );
+}
 
 function phaseStyles(phase: PolicyView['phase']): readonly Style[] {
   return phase === 'Active' ? ['green'] : phase === 'Error' ? ['red'] : ['yellow'];

@@ -2,9 +2,31 @@
 import { journalBucket } from '@couchestor/shared/contracts/migrator';
 import { describeError } from '@couchestor/shared/errors';
 import type { MayastorClient } from '@couchestor/shared/mayastor/client';
+import { discoverMayastor, type MayastorPlace, openMayastor } from '@couchestor/shared/mayastor/discover';
 import { type Client, openClient } from '../client/with-bus.ts';
 import { CliError } from '../errors.ts';
 import type { Cluster, OpenMove } from './findings.ts';
+
+/** Found, and read once. Whoever opens it closes the client. */
+export interface OpenMayastor {
+  readonly client: MayastorClient;
+  readonly url: string;
+  readonly cluster: Cluster;
+  readonly poolCordon: boolean;
+}
+
+/** Throws MayastorError, naming what was tried. */
+export async function openCluster(place: MayastorPlace, o: { timeoutMs: number }): Promise<OpenMayastor> {
+  const url = place.mayastorUrl ?? (await discoverMayastor(place, o)).url;
+  const client = openMayastor({ ...place, mayastorUrl: url }, { requestTimeoutMs: o.timeoutMs });
+  try {
+    const [cluster, { poolCordon }] = await Promise.all([readCluster(client), client.probeCapabilities()]);
+    return { client, url, cluster, poolCordon };
+  } catch (error) {
+    await client.close();
+    throw error;
+  }
+}
 
 export async function readCluster(mayastor: Pick<MayastorClient, 'listPools' | 'listNodes' | 'listVolumes'>): Promise<Cluster> {
   const [pools, nodes, volumes] = await Promise.all([mayastor.listPools(), mayastor.listNodes(), mayastor.listVolumes()]);
@@ -33,7 +55,7 @@ export async function readJournal(o: Parameters<typeof openClient>[0]): Promise<
   }
 }
 
-async function openMoves({ bus }: Client): Promise<OpenMove[]> {
+export async function openMoves({ bus }: Pick<Client, 'bus'>): Promise<OpenMove[]> {
   const entries = await bus.bucket(journalBucket).entries();
   return entries.map(({ key, value }) => ({ moveId: value.request.moveId, volumeId: key, step: value.step }));
 }

@@ -1,12 +1,14 @@
 /**
- * Undoes gates and biases by their marks alone, as the next holder of the gate would. Where NATS answers, that lock is taken meanwhile, so
- * that no migrator begins to rely on what is being undone.
+ * Undoes gates and biases by their marks alone, as the next holder of the gate would. Where NATS answers, the gate lock is taken meanwhile,
+ * be it a record there or a Lease, so that no migrator begins to rely on what is being undone.
  */
 import { hostname } from 'node:os';
 import type { Bus } from '@couchestor/shared/bus/connect';
 import { gateLockName, lockBucket } from '@couchestor/shared/contracts/migrator';
 import { describeError } from '@couchestor/shared/errors';
-import { kvLock, type LockHold } from '@couchestor/shared/lock';
+import type { Lock, LockHold } from '@couchestor/shared/lock';
+import { type Coordination, openLock } from '@couchestor/shared/lock-coordination';
+import { createLogger } from '@couchestor/shared/logger';
 import type { MayastorClient } from '@couchestor/shared/mayastor/client';
 import { isAlreadySo, undoCalls } from '@couchestor/shared/mayastor/undo-gates';
 import { CliError } from '../errors.ts';
@@ -17,6 +19,23 @@ import type { JournalView } from './look.ts';
 const patienceMs = 3_000;
 /** A call must end this long before the lease does. */
 const fenceMarginMs = 500;
+/** As long as a migrator's by default: a holder that a wiped NATS has forgotten believes in its own for that long. */
+const leaseMsMin = 30_000;
+/** So that a call fits into the lease, and the next one too. */
+const leaseCalls = 3;
+
+/** What the lock has to tell is told by its failure. */
+const quietOnTerminal = createLogger({
+  name: 'couchestor',
+  level: 'error',
+  json: false,
+  to: { write: (line) => process.stderr.write(line) },
+});
+
+/** For calls with this deadline. */
+export function gateLeaseMs(callTimeoutMs: number): number {
+  return Math.max(leaseMsMin, leaseCalls * callTimeoutMs);
+}
 
 export interface Undone {
   readonly words: string;
@@ -29,6 +48,8 @@ export interface UndoInput {
   /** Looks for what is to be undone: asked once the lock is held, so that it is as it stands then. */
   readonly look: () => Promise<readonly GateFinding[]>;
   readonly journal: JournalView;
+  /** Where the migrators keep the gate lock. */
+  readonly coordination: Coordination & { readonly env: NodeJS.ProcessEnv };
   /** Undo although a migrator may be at work. */
   readonly force: boolean;
   readonly callTimeoutMs: number;
@@ -51,22 +72,30 @@ export async function undoGates(o: UndoInput): Promise<Undone[]> {
       because: `${journal.open.length} open: move ${move.moveId} of volume ${move.volumeId} is at ${move.step}`,
     });
   }
-  const hold = await holdGate(journal.client.bus, o);
+  const { env, ...coordination } = o.coordination;
+  const { bus } = journal.client;
+  const holder = `doctor ${hostname()} ${process.pid}`;
+  const { lock, close } = openLock(coordination, { name: gateLockName, holder, leaseMs: o.leaseMs, bus, env, logger: quietOnTerminal });
   try {
-    return await undoAll(o, hold);
+    const hold = await holdGate(lock, bus, o);
+    try {
+      return await undoAll(o, hold);
+    } finally {
+      await hold?.release();
+    }
   } finally {
-    await hold?.release();
+    await close();
   }
 }
 
 /** Undefined where another process holds the lock and that is to be overridden. */
-async function holdGate(bus: Bus, o: UndoInput): Promise<LockHold | undefined> {
-  const held = await bus.bucket(lockBucket).get(gateLockName);
+async function holdGate(lock: Lock, bus: Bus, o: UndoInput): Promise<LockHold | undefined> {
+  const held = o.coordination.coordination === 'nats' ? await bus.bucket(lockBucket).get(gateLockName) : undefined;
   const waitMs = Math.max(o.leaseMs, held?.value.released === false ? held.value.leaseMs : 0) + patienceMs;
   o.tell(`taking the gate lock (for at most ${Math.ceil(waitMs / 1_000)} s)`);
   const signal = AbortSignal.timeout(waitMs);
   try {
-    return await kvLock(bus, gateLockName, { holder: `doctor ${hostname()} ${process.pid}`, leaseMs: o.leaseMs }).acquire({ signal });
+    return await lock.acquire({ signal });
   } catch (error) {
     if (!signal.aborted) {
       throw error;

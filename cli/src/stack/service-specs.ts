@@ -44,7 +44,13 @@ export function serviceOptions(o: {
       ...['--prometheus-url', at.prometheusUrl, '--sample-interval', '2s', '--rate-interval', '5s', '--scrape-interval', '1s'],
       ...opsOptions(at, 'metrics-watcher'),
     ],
-    'policy-brain': [...onBus, ...toMayastor, '--policy-dir', o.policyDir, ...movesMax, ...opsOptions(at, 'policy-brain')],
+    'policy-brain': [
+      ...onBus,
+      ...toMayastor,
+      // A killed brain's lock is waited for as long as this.
+      ...['--policy-dir', o.policyDir, '--leader-lease-seconds', '2', ...movesMax],
+      ...opsOptions(at, 'policy-brain'),
+    ],
     migrator: [
       ...onBus,
       ...toMayastor,

@@ -28,6 +28,8 @@ export const watcherOptions = defineOptions({
   prometheusUrl: commonOptions.prometheusUrl,
   mayastorNamespace: commonOptions.mayastorNamespace,
   mayastorUrl: commonOptions.mayastorUrl,
+  mayastorCaFile: commonOptions.mayastorCaFile,
+  mayastorTokenFile: commonOptions.mayastorTokenFile,
   sampleInterval: {
     flag: 'sample-interval',
     env: 'SAMPLE_INTERVAL',

@@ -130,6 +130,7 @@ beforeAll(async () => {
   });
   await metricsWatcher.start({
     config: { ...values, scrapeInterval: scrapeIntervalMs },
+    env: {},
     logger,
     registry: new Registry(),
     bus,

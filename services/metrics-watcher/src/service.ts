@@ -1,7 +1,6 @@
 /** The watcher, wired: Prometheus and Mayastor in, `volume.sampled` out. */
-import { mayastorUrlOf } from '@couchestor/shared/common-options';
 import { volumeSampled } from '@couchestor/shared/contracts/volume-sampled';
-import { MayastorClient } from '@couchestor/shared/mayastor/client';
+import { openMayastor } from '@couchestor/shared/mayastor/discover';
 import type { ServiceDefinition } from '@couchestor/shared/service';
 import { Prometheus } from './adapters/prometheus.ts';
 import { VolumeLister } from './adapters/volume-list.ts';
@@ -18,7 +17,7 @@ export const metricsWatcher: ServiceDefinition<typeof watcherOptions> = {
   options: watcherOptions,
   usesBus: true,
   async start({ config, logger, registry, bus, lifecycle }) {
-    const mayastor = new MayastorClient({ url: mayastorUrlOf(config), requestTimeoutMs: config.watcherMayastorTimeout, logger });
+    const mayastor = openMayastor(config, { requestTimeoutMs: config.watcherMayastorTimeout, logger });
     const prometheus = new Prometheus({ url: config.prometheusUrl, requestTimeoutMs: config.prometheusTimeout });
     const loop = await startSampleLoop({
       bus,

@@ -2,8 +2,20 @@
 import { commonOptions } from '@couchestor/shared/common-options';
 import { defineOptions, type OptionValues } from '@couchestor/shared/options';
 
-const { natsUrl, redisUrl, mayastorUrl, mayastorNamespace, logLevel, logJson, metricsAddr, healthAddr, simulator } = commonOptions;
-const { maxConcurrentMigrations, dryRun, preservationMode } = commonOptions;
+const {
+  natsUrl,
+  redisUrl,
+  mayastorUrl,
+  mayastorNamespace,
+  mayastorCaFile,
+  mayastorTokenFile,
+  logLevel,
+  logJson,
+  metricsAddr,
+  healthAddr,
+  simulator,
+} = commonOptions;
+const { maxConcurrentMigrations, dryRun, preservationMode, coordination, kubeconfig, podNamespace } = commonOptions;
 
 /** The control plane's cache lags by a few seconds: two readings of "synced" closer together may be one. */
 const syncedHoldSecondsMin = 5;
@@ -15,6 +27,8 @@ export const migratorOptions = defineOptions({
   redisUrl,
   mayastorUrl,
   mayastorNamespace,
+  mayastorCaFile,
+  mayastorTokenFile,
   maxConcurrentMigrations,
   dryRun,
   preservationMode,
@@ -81,6 +95,9 @@ export const migratorOptions = defineOptions({
     default: jobLockSecondsMax,
     description: `How long the job of a migrator that died stays locked. ${jobLockSecondsMax} without --simulator.`,
   },
+  coordination,
+  kubeconfig,
+  podNamespace,
   simulator,
   logLevel,
   logJson,

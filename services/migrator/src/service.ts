@@ -1,11 +1,10 @@
 /** The migrator: accepts requested moves, runs each as a job, and takes up what earlier processes left. */
 import { hostname } from 'node:os';
-import { mayastorUrlOf } from '@couchestor/shared/common-options';
 import { migrationRequested } from '@couchestor/shared/contracts/migration';
 import { gateLockName, migrateVolumeJobSchema, migrateVolumeQueue } from '@couchestor/shared/contracts/migrator';
 import { openJobQueue, startJobWorker } from '@couchestor/shared/jobs';
-import { kvLock } from '@couchestor/shared/lock';
-import { MayastorClient } from '@couchestor/shared/mayastor/client';
+import { openLock } from '@couchestor/shared/lock-coordination';
+import { openMayastor } from '@couchestor/shared/mayastor/discover';
 import { ConfigError } from '@couchestor/shared/options';
 import type { Capabilities } from '@couchestor/shared/placement/plan';
 import type { ServiceContext, ServiceDefinition } from '@couchestor/shared/service';
@@ -34,12 +33,12 @@ export const migrator: ServiceDefinition<typeof migratorOptions> = {
 };
 
 async function startMigrator(context: ServiceContext<MigratorConfig>): Promise<void> {
-  const { config, logger, registry, bus, health, lifecycle } = context;
+  const { config, env, logger, registry, bus, health, lifecycle } = context;
   const problems = configProblems(config);
   if (problems.length > 0) {
     throw new ConfigError('INVALID', { problems: problems.join('\n') });
   }
-  const mayastor = new MayastorClient({ url: mayastorUrlOf(config), requestTimeoutMs: config.mayastorTimeoutSeconds * 1_000, logger });
+  const mayastor = openMayastor(config, { requestTimeoutMs: config.mayastorTimeoutSeconds * 1_000, logger });
   lifecycle.onStop({ name: 'mayastor client', budgetMs: 2_000, stop: () => mayastor.close() });
 
   const jobs = { queue: migrateVolumeQueue, redisUrl: config.redisUrl, schema: migrateVolumeJobSchema, logger };
@@ -60,6 +59,9 @@ async function startMigrator(context: ServiceContext<MigratorConfig>): Promise<v
   const running = new Set<string>();
   const clock = Date.now;
   const holder = `migrator ${hostname()} ${process.pid}`;
+  const gateLeaseMs = config.gateLeaseSeconds * 1_000;
+  const gate = openLock(config, { name: gateLockName, holder, leaseMs: gateLeaseMs, bus, env, logger });
+  lifecycle.onStop({ name: 'gate lock', budgetMs: 2_000, stop: () => gate.close() });
   const run: RunDeps = {
     bus,
     journal,
@@ -68,7 +70,7 @@ async function startMigrator(context: ServiceContext<MigratorConfig>): Promise<v
     timers: { now: () => performance.now(), sleep },
     logger,
     metrics,
-    lock: kvLock(bus, gateLockName, { holder, leaseMs: config.gateLeaseSeconds * 1_000 }),
+    lock: gate.lock,
     callTimeoutMs: config.mayastorTimeoutSeconds * 1_000,
     runBy: holder,
     limits: () => limitsOf(config, capabilities.current()),

@@ -1,21 +1,24 @@
-/** What the brain knows at this moment. Handlers write it; nothing of it but what the ledger holds survives a restart, and nothing needs to. */
+/** What the brain knows in one term. Handlers write it; nothing of it but what the ledger holds outlives the term, and nothing needs to. */
 import type { PolicyView } from '@couchestor/shared/contracts/brain';
 import type { PolicySet } from './adapters/policy-source.ts';
 import type { PreparedRound, RoundOutcome, Wishes } from './domain/decide-round.ts';
 import type { Cluster, KnownVolume } from './domain/known-volume.ts';
 import { type CompleteRound, noRounds, type WindowRounds } from './domain/samples.ts';
+import { BrainError } from './errors.ts';
 
 export class Brain {
   /** Its term of office. */
   readonly epoch: number;
-  /** True once a later brain has raised the epoch: this one decides and answers nothing any more. */
-  superseded = false;
+  /** False once the term is over, also where that is not known yet for certain: then nothing is decided and answered any more. */
+  readonly stillLeads: () => boolean;
   /** Undefined until the policies were read for the first time. */
   policySet: PolicySet | undefined;
   /** Sampling windows that are measured, in seconds. */
   windows: readonly number[] = [];
   /** Why the last reading of Mayastor failed; undefined where it did not. */
   mayastorProblem: string | undefined;
+  /** Why policies and labels may not be decided on, by the last reading or since; undefined where they may. */
+  catalogProblem: string | undefined;
   round: { readonly prepared: PreparedRound; readonly outcome: RoundOutcome } | undefined;
   /** Rounds since the start. */
   turn = 0;
@@ -26,8 +29,16 @@ export class Brain {
   #cluster: Cluster | undefined;
   #volumes: ReadonlyMap<string, KnownVolume> = new Map();
 
-  constructor(epoch: number) {
+  constructor(epoch: number, o: { stillLeads: () => boolean }) {
     this.epoch = epoch;
+    this.stillLeads = o.stillLeads;
+  }
+
+  /** Asked immediately before everything that others see. */
+  assertLeads(): void {
+    if (!this.stillLeads()) {
+      throw new BrainError('NOT_LEADING', { epoch: this.epoch });
+    }
   }
 
   roundsOf(windowSeconds: number): WindowRounds {

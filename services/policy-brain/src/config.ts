@@ -4,6 +4,14 @@ import { defineOptions, type OptionValues } from '@couchestor/shared/options';
 import type { OperatorLimits } from './domain/active-policy.ts';
 
 export const brainOptions = defineOptions({
+  policySource: {
+    flag: 'policy-source',
+    env: 'POLICY_SOURCE',
+    kind: 'enum',
+    values: ['folder', 'kubernetes'],
+    default: 'folder',
+    description: 'Where policies come from: files in --policy-dir, or custom resources in Kubernetes.',
+  },
   policyDir: {
     flag: 'policy-dir',
     env: 'POLICY_DIR',
@@ -25,6 +33,20 @@ export const brainOptions = defineOptions({
   preservationMode: commonOptions.preservationMode,
   mayastorNamespace: commonOptions.mayastorNamespace,
   mayastorUrl: commonOptions.mayastorUrl,
+  mayastorCaFile: commonOptions.mayastorCaFile,
+  mayastorTokenFile: commonOptions.mayastorTokenFile,
+  coordination: commonOptions.coordination,
+  kubeconfig: commonOptions.kubeconfig,
+  podNamespace: commonOptions.podNamespace,
+  leaderLeaseSeconds: {
+    flag: 'leader-lease-seconds',
+    env: 'LEADER_LEASE_SECONDS',
+    kind: 'integer',
+    min: 2,
+    max: 300,
+    default: 15,
+    description: 'How long a leader that died is waited for. Its lock is renewed three times in that.',
+  },
 });
 
 export type BrainConfig = OptionValues<typeof brainOptions>;

@@ -3,19 +3,33 @@ import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
 
 export type BrainMetrics = ReturnType<typeof brainMetrics>;
 
-/** @param o.sampleAgesMs age of the newest complete round by window in seconds, asked at each scrape */
-export function brainMetrics(registry: Registry, o: { sampleAgesMs: () => ReadonlyMap<number, number> }) {
+export interface BrainGauges {
+  /** Age of the newest complete round by window in seconds, asked at each scrape. */
+  readonly sampleAgesMs: () => ReadonlyMap<number, number>;
+  /** Asked at each scrape too: a process that stood still must not be seen leading when it goes on. */
+  readonly leads: () => boolean;
+}
+
+export function brainMetrics(registry: Registry, o: BrainGauges) {
   const registers = [registry];
   const reconciles = new Counter({
     name: 'couchestor_reconcile_total',
-    help: 'Rounds in which all volumes were decided on, by result: decided, mayastor-unreadable, failed.',
+    help: 'Rounds in which all volumes were decided on, by result: decided, mayastor-unreadable, kubernetes-unreadable, failed.',
     labelNames: ['result'] as const,
     registers,
   });
-  for (const result of ['decided', 'mayastor-unreadable', 'failed'] as const) {
+  for (const result of ['decided', 'mayastor-unreadable', 'kubernetes-unreadable', 'failed'] as const) {
     reconciles.inc({ result }, 0);
   }
-  return {
+  new Gauge({
+    name: 'couchestor_brain_leader',
+    help: '1 where this brain leads, 0 where it stands by.',
+    registers,
+    collect() {
+      this.set(o.leads() ? 1 : 0);
+    },
+  });
+  const metrics = {
     reconciles,
     reconcileSeconds: new Histogram({
       name: 'couchestor_reconcile_seconds',
@@ -71,5 +85,15 @@ export function brainMetrics(registry: Registry, o: { sampleAgesMs: () => Readon
         }
       },
     }),
+  };
+  const ofTheTerm = [metrics.volumes, metrics.decisions, metrics.unknownVolumes, metrics.wanted, metrics.pending, metrics.policyConditions];
+  return {
+    ...metrics,
+    /** A brain that stands by says nothing of volumes: another one does. */
+    forgetTerm(): void {
+      for (const gauge of [...ofTheTerm, metrics.epoch]) {
+        gauge.reset();
+      }
+    },
   };
 }

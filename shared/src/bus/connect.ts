@@ -49,6 +49,8 @@ export interface ConnectBusInput {
   readonly name: ServiceName;
   readonly logger: Logger;
   readonly registry?: Registry;
+  /** On how many servers of a NATS cluster each stream is kept. Absent: as it is, and on one where it is made anew. */
+  readonly streamReplicas?: number | undefined;
   /** Gives up connecting when aborted, with UNREACHABLE or CLOSED. Without it, connecting is tried for ever. */
   readonly signal?: AbortSignal;
 }

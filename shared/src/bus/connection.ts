@@ -7,6 +7,7 @@ import type { Logger } from '../logger.ts';
 import { redactUrls } from '../redact-url.ts';
 import { sleep } from '../time.ts';
 import { BusError } from './errors.ts';
+import { serverOf } from './server-of.ts';
 import { ensureTopology } from './topology.ts';
 
 /** Longest that one request to JetStream may take before it is asked again. */
@@ -20,6 +21,8 @@ export interface ConnectionInput {
   readonly url: string;
   readonly name: string;
   readonly logger: Logger;
+  /** On how many servers of a cluster each stream is kept. Absent: nothing is changed about that. */
+  readonly streamReplicas?: number | undefined;
   /** Ends the first attempts to connect; the connection itself lives until `close`. */
   readonly signal?: AbortSignal;
 }
@@ -30,11 +33,13 @@ export class BusConnection {
   readonly manager: JetStreamManager;
   readonly logger: Logger;
   readonly #closing = new AbortController();
+  readonly #streamReplicas: number | undefined;
   readonly #reconnectListeners = new Set<() => void>();
   #connected = true;
   #ensuring: Promise<void> | undefined;
 
-  private constructor(nats: NatsConnection, manager: JetStreamManager, logger: Logger) {
+  private constructor(nats: NatsConnection, manager: JetStreamManager, { logger, streamReplicas }: ConnectionInput) {
+    this.#streamReplicas = streamReplicas;
     this.nats = nats;
     this.jetstream = nats.jetstream({ timeout: requestTimeoutMs });
     this.manager = manager;
@@ -45,7 +50,7 @@ export class BusConnection {
   static async open(input: ConnectionInput): Promise<BusConnection> {
     const nats = await connectPatiently(input);
     const manager = await nats.jetstreamManager({ checkAPI: false, timeout: requestTimeoutMs });
-    const connection = new BusConnection(nats, manager, input.logger);
+    const connection = new BusConnection(nats, manager, input);
     connection.#follow();
     try {
       await connection.#ensurePatiently(input.signal);
@@ -67,7 +72,7 @@ export class BusConnection {
 
   /** Makes what is missing of the streams and buckets. Calls at the same time share one run. */
   ensure(): Promise<void> {
-    this.#ensuring ??= ensureTopology(this.manager).finally(() => {
+    this.#ensuring ??= ensureTopology(this.manager, { replicas: this.#streamReplicas }).finally(() => {
       this.#ensuring = undefined;
     });
     return this.#ensuring;
@@ -145,7 +150,7 @@ export class BusConnection {
 
 async function connectPatiently(input: ConnectionInput): Promise<NatsConnection> {
   const options: ConnectionOptions = {
-    servers: input.url,
+    ...serverOf(input.url),
     name: `couchestor ${input.name}`,
     timeout: connectTimeoutMs,
     maxReconnectAttempts: -1,

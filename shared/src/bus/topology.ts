@@ -8,9 +8,11 @@ import { BusError, isJetStreamRefusal, isMissingStream } from './errors.ts';
 /** How long JetStream remembers message ids: a repeated publish within it is stored once. */
 const dedupeWindowMs = 120_000;
 
-export async function ensureTopology(manager: JetStreamManager): Promise<void> {
+/** @param o.replicas on how many servers each stream is kept; absent: as it is, and one for a new one */
+export async function ensureTopology(manager: JetStreamManager, o: { replicas?: number | undefined } = {}): Promise<void> {
+  const placed = o.replicas === undefined ? {} : { num_replicas: o.replicas };
   for (const config of [...streams.map(streamConfig), ...buckets.map(bucketConfig)]) {
-    await ensureStream(manager, config);
+    await ensureStream(manager, { ...config, ...placed });
   }
 }
 

@@ -24,7 +24,7 @@ export const epochBucket = defineBucket({
   name: 'COUCHESTOR_epoch',
   version: 1,
   owner: 'policy-brain',
-  description: 'Key `brain`: the term of office of the deciding brain, raised by compare-and-set at each start.',
+  description: 'Key `brain`: the term of office of the leading brain, raised by compare-and-set when a term begins.',
   value: z.strictObject({ epoch: z.int().nonnegative() }),
   history: 1,
   maxBytes: 1024 * 1024,
@@ -78,12 +78,43 @@ export type LedgerEntry = z.infer<typeof ledgerEntrySchema>;
 
 export const ledgerBucket = defineBucket({
   name: 'COUCHESTOR_ledger',
-  version: 1,
+  version: 2, // v2 added `poolLabels` to a request.
   owner: 'policy-brain',
   description: 'Key: volume id. The pending request, cooldown, back-off, refusal and history of each volume.',
   value: ledgerEntrySchema,
+  upcast: { 1: (old) => ledgerEntrySchema.parse(old) },
   history: 1,
   maxBytes: 1024 * 1024 * 1024,
+});
+
+/** Finished moves that a policy's record keeps, newest first: as many as its status shows. */
+export const policyHistoryMax = 50;
+/** Moves that a policy's record remembers as counted. A message that comes again comes long before this many others have ended. */
+export const countedMovesMax = 500;
+
+const counts = { total: z.int().nonnegative(), failed: z.int().nonnegative() };
+
+export const policyRecordSchema = z.strictObject({
+  ...counts,
+  /** What was counted before this record began, as the policy's status said. */
+  before: z.strictObject(counts),
+  /** Whether the status was asked for `before`. */
+  seeded: z.boolean(),
+  /** The moves that were counted last, newest first: a message that is delivered again does not count again. */
+  counted: z.array(z.strictObject({ moveId: moveIdSchema, finishedAt: instantSchema })).max(countedMovesMax),
+  /** Newest first. Stays when its volume is gone. */
+  history: z.array(finishedMoveSchema.omit({ policy: true }).extend({ volumeName: z.string().min(1).max(253) })).max(policyHistoryMax),
+});
+export type PolicyRecord = z.infer<typeof policyRecordSchema>;
+
+export const policyRecordsBucket = defineBucket({
+  name: 'COUCHESTOR_policies',
+  version: 1,
+  owner: 'policy-brain',
+  description: 'Key: policy name. How many moves were made by each policy, and the last of them, whatever became of their volumes.',
+  value: policyRecordSchema,
+  history: 1,
+  maxBytes: 256 * 1024 * 1024,
 });
 
 /** Whether a move that the migrator is about to start (or to start on its next replica) still stands. */
@@ -179,12 +210,30 @@ export const policyViewSchema = z.strictObject({
 });
 export type PolicyView = z.infer<typeof policyViewSchema>;
 
+export const ecPolicyViewSchema = z.strictObject({
+  name: z.string(),
+  source: z.string(),
+  phase: z.enum(['Pending', 'Ready', 'Active']),
+  dataShards: z.int().positive(),
+  parityShards: z.int().positive(),
+  storageEfficiency: z.number().min(0).max(1),
+  /** Watched by the policies that refer to it. */
+  activeVolumes: z.int().nonnegative(),
+});
+export type EcPolicyView = z.infer<typeof ecPolicyViewSchema>;
+
 export const listPolicies = defineRpc({
   name: 'brain.list-policies',
   answeredBy: 'policy-brain',
-  description: 'Policies with phase, counters and conditions; a file that could not be read is one in phase Error.',
+  description:
+    'Policies with phase, counters and conditions, and erasure coding policies. What could not be read as either is a policy in phase Error.',
   request: z.strictObject({}),
-  response: z.strictObject({ policies: z.array(policyViewSchema), windows: z.array(z.int()), epoch: z.int() }),
+  response: z.strictObject({
+    policies: z.array(policyViewSchema),
+    ecPolicies: z.array(ecPolicyViewSchema),
+    windows: z.array(z.int()),
+    epoch: z.int(),
+  }),
 });
 
 export const retryVolume = defineRpc({

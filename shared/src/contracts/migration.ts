@@ -15,6 +15,11 @@ export const moveRequestSchema = z.strictObject({
   to: tierSchema,
   /** Selectors of all tiers, so that a pool which two of them select is never a destination. */
   selectors: tierSelectorsSchema,
+  /**
+   * Labels that Kubernetes gives a pool and Mayastor does not, by pool id, as far as the selectors ask for them: the migrator assigns pools to
+   * tiers by the same labels as the brain.
+   */
+  poolLabels: z.record(poolIdSchema, z.record(z.string(), z.string())).optional(),
   triggerIops: z.number().nonnegative(),
   reason: sentenceSchema,
   /** Past this, by JetStream's clock, a move that has not started does not start. */
@@ -28,12 +33,13 @@ export type MoveRequest = z.infer<typeof moveRequestSchema>;
 
 export const migrationRequested = defineEvent({
   type: 'migration.requested',
-  version: 1,
+  version: 2, // v2 added `poolLabels`.
   stream: 'COUCHESTOR_MIGRATIONS',
   producer: 'policy-brain',
   consumers: ['migrator'],
   description: 'A volume is to move to a tier. Published again under a new message id, with the same moveId, until accepted or expired.',
   payload: moveRequestSchema,
+  upcast: { 1: (old) => moveRequestSchema.parse(old) },
 });
 
 /**

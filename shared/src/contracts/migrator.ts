@@ -74,21 +74,25 @@ export type MoveRecord = z.infer<typeof moveRecordSchema>;
 
 export const journalBucket = defineBucket({
   name: 'COUCHESTOR_journal',
-  version: 1,
+  version: 2, // v2 added `poolLabels` to a request.
   owner: 'migrator',
   description:
     'Key: volume id. The open move of a volume; creating the record is the lock on the volume, each step a compare-and-set before its call.',
   value: moveRecordSchema,
+  upcast: { 1: (old) => moveRecordSchema.parse(old) },
   history: 8,
   maxBytes: 256 * 1024 * 1024,
 });
 
+const finishedRecordSchema = moveRecordSchema.extend({ finishedAt: instantSchema });
+
 export const finishedMovesBucket = defineBucket({
   name: 'COUCHESTOR_moves',
-  version: 1,
+  version: 2, // v2 added `poolLabels` to a request.
   owner: 'migrator',
   description: 'Key: move id. Moves that have ended, with their story, for 30 days.',
-  value: moveRecordSchema.extend({ finishedAt: instantSchema }),
+  value: finishedRecordSchema,
+  upcast: { 1: (old) => finishedRecordSchema.parse(old) },
   history: 1,
   ttlMs: 30 * 86_400_000,
   maxBytes: 512 * 1024 * 1024,

@@ -1,5 +1,15 @@
 /** Every contract there is. Streams, docs/events.md and the schema lock derive from these lists. */
-import { epochBucket, explainVolume, ledgerBucket, listPolicies, listVolumes, moveStanding, retryVolume, windowsBucket } from './brain.ts';
+import {
+  epochBucket,
+  explainVolume,
+  ledgerBucket,
+  listPolicies,
+  listVolumes,
+  moveStanding,
+  policyRecordsBucket,
+  retryVolume,
+  windowsBucket,
+} from './brain.ts';
 import type { BucketContract, EventContract, RpcContract, StreamName } from './define.ts';
 import { migrationAdvanced, migrationFinished, migrationRequested } from './migration.ts';
 import { cancelMove, cancelsBucket, finishedMovesBucket, journalBucket, listMoves, lockBucket, showMove } from './migrator.ts';
@@ -61,6 +71,7 @@ export const buckets: readonly BucketContract<Any>[] = [
   windowsBucket,
   epochBucket,
   ledgerBucket,
+  policyRecordsBucket,
   journalBucket,
   finishedMovesBucket,
   cancelsBucket,

@@ -4,11 +4,10 @@
  * Every call has a deadline, every answer is validated, and nothing is retried here: only the caller knows whether trying again is safe.
  * Errors are `MayastorError`.
  */
-import { Pool as ConnectionPool, type Dispatcher } from 'undici';
 import { z } from 'zod';
-import type { Logger } from '../logger.ts';
-import { type Answer, type Call, readAnswer, transportError } from './answer.ts';
+import { type Answer, type Call, readAnswer } from './answer.ts';
 import { MayastorError } from './errors.ts';
+import { HttpExchange, type HttpExchangeInput } from './http-exchange.ts';
 import {
   type Node,
   nodeSchema,
@@ -24,10 +23,6 @@ import {
 const volumesPerPage = 500;
 // 500,000 volumes: far above any cluster, and the end of a server that pages for ever.
 const volumePagesMax = 1_000;
-const answerBytesMax = 64 * 1024 * 1024;
-const connectionsMax = 16;
-// Mayastor closes a connection that was idle for 5 s; leave before that.
-const keepAliveTimeoutMs = 4_000;
 // Kubernetes could hold no pool of this name: it has an upper-case letter.
 const impossiblePool = 'couchestor-Probe-no-such-pool';
 
@@ -35,31 +30,13 @@ const impossiblePool = 'couchestor-Probe-no-such-pool';
 export type Exchange = (call: Call, body: unknown) => Promise<Answer>;
 
 export class MayastorClient {
-  readonly #prefix: string;
-  readonly #reads: ConnectionPool;
-  readonly #writes: ConnectionPool;
-  readonly #requestTimeoutMs: number;
-  readonly #logger: Logger | undefined;
-  readonly #otherExchange: Exchange | undefined;
+  readonly #http: HttpExchange;
+  readonly #exchange: Exchange;
 
-  /**
-   * @param o.url of the api-rest service, without `/v0`
-   * @param o.exchange instead of HTTP: how a call is answered, or transportError's error thrown
-   */
-  constructor(o: { url: string; requestTimeoutMs: number; logger?: Logger; exchange?: Exchange }) {
-    this.#otherExchange = o.exchange;
-    const url = new URL(o.url);
-    this.#prefix = `${url.pathname.replace(/\/+$/, '')}/v0`;
-    this.#requestTimeoutMs = o.requestTimeoutMs;
-    this.#logger = o.logger;
-    const common = {
-      connections: connectionsMax,
-      // Shorter than the deadline, so that an address that swallows packets is "unreachable, nothing sent" and not "ambiguous".
-      connect: { timeout: Math.ceil(o.requestTimeoutMs / 2) },
-    };
-    this.#reads = new ConnectionPool(url.origin, { ...common, keepAliveTimeout: keepAliveTimeoutMs });
-    // Changes go over a connection of their own: on a reused one, a server that closes it for idleness would make the outcome ambiguous.
-    this.#writes = new ConnectionPool(url.origin, { ...common, pipelining: 0 });
+  /** @param o.exchange instead of HTTP: how a call is answered, or transportError's error thrown */
+  constructor(o: HttpExchangeInput & { readonly exchange?: Exchange }) {
+    this.#http = new HttpExchange(o);
+    this.#exchange = o.exchange ?? ((call, body) => this.#http.send(call, body));
   }
 
   /**
@@ -166,8 +143,7 @@ export class MayastorClient {
   }
 
   async close(): Promise<void> {
-    // Whatever is still under way is past the budget of an orderly stop.
-    await Promise.all([this.#reads.destroy(), this.#writes.destroy()]);
+    await this.#http.close();
   }
 
   async #find<T>(path: string, schema: z.ZodType<T>): Promise<T | undefined> {
@@ -190,44 +166,8 @@ export class MayastorClient {
   }
 
   async #call<T>(call: Call, schema: z.ZodType<T>): Promise<T> {
-    return readAnswer(call, await this.#exchange(call), schema);
+    return readAnswer(call, await this.#exchange(call, undefined), schema);
   }
-
-  async #exchange(call: Call, body?: unknown): Promise<Answer> {
-    if (this.#otherExchange !== undefined) {
-      return this.#otherExchange(call, body);
-    }
-    const pool = call.method === 'GET' ? this.#reads : this.#writes;
-    const startedAt = performance.now();
-    try {
-      const response = await pool.request({
-        method: call.method,
-        path: `${this.#prefix}${call.path}`,
-        headers: { accept: 'application/json', ...(body === undefined ? {} : { 'content-type': 'application/json' }) },
-        body: body === undefined ? null : JSON.stringify(body),
-        signal: AbortSignal.timeout(this.#requestTimeoutMs),
-      });
-      const answer = { status: response.statusCode, body: await readText(call, response.body) };
-      this.#logger?.debug({ ...call, status: answer.status, ms: Math.round(performance.now() - startedAt) }, 'mayastor call');
-      return answer;
-    } catch (error) {
-      throw MayastorError.is(error) ? error : transportError(call, error);
-    }
-  }
-}
-
-async function readText(call: Call, body: Dispatcher.ResponseData['body']): Promise<string> {
-  const chunks: Buffer[] = [];
-  let bytes = 0;
-  for await (const chunk of body as AsyncIterable<Buffer>) {
-    bytes += chunk.length;
-    if (bytes > answerBytesMax) {
-      // Leaving the loop closes the connection.
-      throw new MayastorError('INVALID_ANSWER', { ...call, problem: `larger than ${answerBytesMax} bytes` });
-    }
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks).toString('utf8');
 }
 
 /** One path segment. Label keys and values keep their `=` between them; everything else is escaped. */

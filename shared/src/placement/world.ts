@@ -8,7 +8,7 @@ export interface World {
   readonly volume: Volume;
   readonly pools: readonly Pool[];
   readonly nodes: readonly Node[];
-  /** Labels of the DiskPool custom resources by pool id; on conflict they win over Mayastor's own. */
+  /** Further labels by pool id, of the DiskPool custom resources. Where Mayastor has a label of the same key, Mayastor's counts. */
   readonly diskPoolLabels?: ReadonlyMap<string, Readonly<Record<string, string>>>;
 }
 
@@ -32,7 +32,7 @@ export function nodeOfPool(pool: Pool): string {
 
 /** The labels that tier selectors are matched against. */
 export function selectableLabels(world: World, pool: Pool): Readonly<Record<string, string>> {
-  return { ...poolLabels(pool), ...world.diskPoolLabels?.get(pool.id) };
+  return { ...world.diskPoolLabels?.get(pool.id), ...poolLabels(pool) };
 }
 
 export function tierOf(world: World, pool: Pool, selectors: TierSelectors): PoolTier {

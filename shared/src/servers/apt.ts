@@ -93,7 +93,13 @@ async function hasLists(dir: string): Promise<boolean> {
   return names.some((name) => name.includes('_Packages'));
 }
 
-async function aptGet(args: readonly string[], o: AptPlace, options: readonly string[], cwd?: string): Promise<string> {
+/** Runs apt-get with its caches in `aptDir`. `options` are further options of its own. Throws ServerError DOWNLOAD_FAILED with what it said. */
+export async function aptGet(
+  args: readonly string[],
+  o: Pick<AptPlace, 'aptDir'>,
+  options: readonly string[],
+  cwd?: string,
+): Promise<string> {
   const own = [
     `Dir::Cache=${join(o.aptDir, 'cache')}`,
     'Debug::NoLocking=1',

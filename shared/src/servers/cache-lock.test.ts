@@ -1,12 +1,15 @@
 import { existsSync } from 'node:fs';
-import { mkdtemp, utimes, writeFile } from 'node:fs/promises';
+import { mkdtemp, stat, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { expect, test } from 'vitest';
+import { afterEach, expect, test, vi } from 'vitest';
+import { waitUntil } from '../testing/wait-until.ts';
 import { withCacheLock } from './cache-lock.ts';
 
 const newFile = async (): Promise<string> => join(await mkdtemp(join(tmpdir(), 'couchestor-lock-')), 'deep', 'provision.lock');
 const quiet = { onWait: () => undefined };
+
+afterEach(() => void vi.useRealTimers());
 
 test('work under the lock does not overlap, and the lock is gone after it', async () => {
   const file = await newFile();
@@ -45,4 +48,15 @@ test('a lock that is very old is taken over, though its process id is in use', a
   await writeFile(file, String(process.pid));
   await utimes(file, new Date(0), new Date(0));
   expect(await withCacheLock(file, quiet, async () => 'done')).toBe('done');
+});
+
+test('a lock stays fresh while its work goes on, however long that takes', async () => {
+  const file = await newFile();
+  const startedAt = Date.now();
+  const hourMs = 60 * 60_000;
+  vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval', 'Date'], now: startedAt });
+  await withCacheLock(file, quiet, async () => {
+    vi.advanceTimersByTime(hourMs);
+    await waitUntil(async () => (await stat(file)).mtimeMs > startedAt + hourMs - 2 * 60_000, { what: 'the lock shows that it is held' });
+  });
 });

@@ -24,9 +24,13 @@ export interface ChildServerInput {
   readonly url: string;
   /** Resolves where the server answers now; rejects or resolves to false where it does not yet. */
   readonly answers: () => Promise<boolean>;
+  /** Default: half a minute. */
+  readonly answerTimeoutMs?: number;
+  /** What the child gets once we are gone. Default: TERM. KILL also ends one that is stopped by SIGSTOP. */
+  readonly deathSignal?: 'TERM' | 'KILL';
 }
 
-const answerTimeoutMs = 30_000;
+const defaultAnswerTimeoutMs = 30_000;
 const answerPollMs = 25;
 const stopTimeoutMs = 10_000;
 const logTailBytes = 2_000;
@@ -45,6 +49,7 @@ export async function startChildServer(o: ChildServerInput): Promise<RunningServ
   void exited.then((how) => {
     exit = how;
   });
+  const answerTimeoutMs = o.answerTimeoutMs ?? defaultAnswerTimeoutMs;
   const deadline = performance.now() + answerTimeoutMs;
   while (!(await o.answers().catch(() => false))) {
     if (exit !== undefined) {
@@ -86,13 +91,16 @@ export async function startChildServer(o: ChildServerInput): Promise<RunningServ
   };
 }
 
+/** What to run so that the program gets `signal` once we are gone. Where setpriv is missing it outlives us. */
+export function endingWithUs(command: readonly [string, ...string[]], signal: 'TERM' | 'KILL'): [string, ...string[]] {
+  return existsSync(setpriv) ? [setpriv, '--pdeathsig', signal, '--', ...command] : [...command];
+}
+
 function spawnWithLog(o: ChildServerInput): ChildProcess {
   const log = openSync(o.logFile, 'a');
-  const [file, ...args] = existsSync(setpriv)
-    ? [setpriv, '--pdeathsig', 'TERM', '--', o.command.path, ...o.args]
-    : [o.command.path, ...o.args];
+  const [file, ...args] = endingWithUs([o.command.path, ...o.args], o.deathSignal ?? 'TERM');
   try {
-    return spawn(file ?? o.command.path, args, {
+    return spawn(file, args, {
       env: { ...process.env, ...o.command.env },
       stdio: ['ignore', log, log],
       // A process group of its own: Ctrl-C in the terminal is for us, and we stop it when nothing needs it any more.

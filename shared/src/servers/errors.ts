@@ -11,6 +11,10 @@ export const ServerError = defineErrors('SERVER', {
     help: 'The packages of a server could not be downloaded. Check the network and the sources of apt, or install it yourself.',
   },
   BROKEN: { retry: false, help: 'The program of a server does not run here.' },
+  BUILD_FAILED: {
+    retry: true,
+    help: 'A server could not be built from Debian sources. That needs Debian 12 (no root), its archive, and 3 GB of free disk in the cache folder. Or set KUBEBUILDER_ASSETS to a folder with kube-apiserver, etcd and kubectl, or start Docker.',
+  },
   PORT_IN_USE: {
     retry: false,
     help: 'Another process listens on the port that a server was to be started on. Stop it, or choose another port.',

@@ -13,6 +13,8 @@ const coverageMin = 0.8;
 
 interface SampledRound {
   readonly atMs: number;
+  /** By the clock of NATS, its last batch. */
+  readonly publishedAtMs: number;
   /** When the next one had come. */
   untilMs: number;
   readonly intervalMs: number;
@@ -26,7 +28,7 @@ export class BrainJudge {
   readonly #now: () => number;
   /** By window: the newest round, once all of its batches were delivered. */
   readonly #rounds = new Map<number, SampledRound[]>();
-  readonly #batches = new Map<number, { round: number; atMs: number; seen: Map<number, readonly VolumeSample[]> }>();
+  readonly #batches = new Map<number, { round: number; atMs: number; publishedAtMs: number; seen: Map<number, readonly VolumeSample[]> }>();
   readonly #pending = new Map<string, string>();
   /** Until then the clock of NATS, by which ages are told, may be wrong. */
   clockDoubtfulUntilMs = 0;
@@ -40,10 +42,15 @@ export class BrainJudge {
     this.#now = o.now;
   }
 
-  delivered(payload: VolumeSampledPayload): void {
-    const { windowSeconds, round, batch, batches, samples, roundIntervalMs } = payload;
+  delivered({ windowSeconds, round, batch, batches, samples, roundIntervalMs }: VolumeSampledPayload, publishedAtMs: number): void {
     const known = this.#batches.get(windowSeconds);
-    const partial = known?.round === round ? known : { round, atMs: this.#now(), seen: new Map() };
+    const newest = this.#rounds.get(windowSeconds)?.at(-1);
+    // A batch of an earlier round, delivered once more, does not break off the round in hand either: the brain goes by when each was published.
+    const olderThan = (one: { publishedAtMs: number } | undefined): boolean => one !== undefined && publishedAtMs < one.publishedAtMs;
+    if ((olderThan(newest) || (known?.round !== round && olderThan(known))) && this.#now() > this.clockDoubtfulUntilMs) {
+      return;
+    }
+    const partial = known?.round === round ? known : { round, atMs: this.#now(), publishedAtMs, seen: new Map() };
     partial.seen.set(batch, samples);
     this.#batches.set(windowSeconds, partial);
     if (partial.seen.size === batches) {
@@ -52,7 +59,13 @@ export class BrainJudge {
       for (const last of rounds.slice(-1)) {
         last.untilMs = this.#now();
       }
-      const next = { atMs: partial.atMs, untilMs: Number.POSITIVE_INFINITY, intervalMs: roundIntervalMs, samples: new Map(all) };
+      const next = {
+        atMs: partial.atMs,
+        publishedAtMs,
+        untilMs: Number.POSITIVE_INFINITY,
+        intervalMs: roundIntervalMs,
+        samples: new Map(all),
+      };
       this.#rounds.set(windowSeconds, [...rounds.slice(-5), next]);
     }
   }
@@ -85,7 +98,7 @@ export class BrainJudge {
 
   judgeRound(brain: Brain): void {
     const decisions = brain.round?.outcome.decisions;
-    for (const { id } of brain.superseded ? [] : (brain.cluster?.volumes ?? [])) {
+    for (const { id } of brain.stillLeads() ? (brain.cluster?.volumes ?? []) : []) {
       const decision = decisions?.get(id);
       if (decision === undefined || decision.reason === '' || !(decision.rule in rules)) {
         this.#findings.breach('S5', `volume ${id} has no decision with a known rule and a reason: ${JSON.stringify(decision)}`);

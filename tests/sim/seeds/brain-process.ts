@@ -2,6 +2,7 @@
 import { BusClock } from '@couchestor/policy-brain/adapters/bus-clock';
 import { ClusterReader } from '@couchestor/policy-brain/adapters/cluster-reader';
 import { LedgerStore } from '@couchestor/policy-brain/adapters/ledger-store';
+import { PolicyRecordStore } from '@couchestor/policy-brain/adapters/policy-record-store';
 import { raiseEpoch, watchEpoch } from '@couchestor/policy-brain/adapters/term-of-office';
 import { mayastorLabelCatalog } from '@couchestor/policy-brain/adapters/volume-catalog';
 import { WindowsRecord } from '@couchestor/policy-brain/adapters/windows-record';
@@ -40,17 +41,20 @@ export async function startBrain(world: World, process: SimProcess): Promise<Run
   const clock = new BusClock({ monotonic: process.now });
   const { epoch, raisedAt } = await patiently(() => raiseEpoch(bus));
   clock.observe(raisedAt);
-  const brain = new Brain(epoch);
+  let superseded = false;
+  const brain = new Brain(epoch, { stillLeads: () => !superseded });
   world.brainJudge.brainStarted();
-  const metrics = brainMetrics(new Registry(), { sampleAgesMs: () => new Map() });
-  await watchEpoch(bus, { epoch, onSuperseded: () => (brain.superseded = true), onError: () => undefined });
-  const ledger = new LedgerStore(bus);
+  const metrics = brainMetrics(new Registry(), { sampleAgesMs: () => new Map(), leads: () => true });
+  await watchEpoch(bus, { epoch, onSuperseded: () => (superseded = true), onError: () => undefined });
+  const ledger = new LedgerStore(bus, brain);
   await ledger.open();
+  const records = new PolicyRecordStore(bus);
+  await records.open();
   const windows = new WindowsRecord(bus);
   await windows.open();
   const limits = { maxConcurrentMigrations: settings.movesMax, migrationTimeoutMs: 1_800_000, dryRun: false, preservationMode: false };
   const reader = new ClusterReader({ mayastor: client, catalog: mayastorLabelCatalog });
-  const deps = { brain, bus, ledger, windows, clock, reader, mayastor: client, limits, metrics, logger };
+  const deps = { brain, bus, ledger, records, windows, clock, reader, mayastor: client, limits, metrics, logger };
 
   let due = true;
   let rounding = false;
@@ -78,7 +82,7 @@ export async function startBrain(world: World, process: SimProcess): Promise<Run
   await bus.consume(volumeSampled, {
     service: 'policy-brain',
     handle: async (message) => {
-      world.brainJudge.delivered(message.payload);
+      world.brainJudge.delivered(message.payload, message.publishedAt.getTime());
       await sampled(message);
     },
   });

@@ -162,8 +162,7 @@ export class CallJudge {
         `${caller.name} grew ${id} on ${mayastor.model.replicas[made]?.pool}, and meant ${record.plan?.destination.pool}`,
       );
     }
-    const known = new Set(record.before?.map(({ uuid }) => uuid));
-    const meant = record.step === 'roll-back' ? before.replicas.filter((uuid) => !known.has(uuid)) : [record.plan?.source.uuid];
+    const meant = record.step === 'roll-back' ? newReplicas(record, before.replicas) : [record.plan?.source.uuid];
     if (gone !== undefined && (meant.length !== 1 || meant[0] !== gone)) {
       findings.breach('steering', `${caller.name} removed ${gone} from ${id} at ${record.step}, and meant ${meant.join()}`);
     }
@@ -201,6 +200,16 @@ export class CallJudge {
       expectations.excuse(`cordon ${what.pool}`, 'a late lifting of a cordon');
     }
   }
+}
+
+/**
+ * What a roll-back may take: the replica that was adopted, which the journal named by its uuid before anything else could appear beside it, or
+ * the only new one. What self-healing, or somebody who set the count, has put there since is not ours to take.
+ */
+function newReplicas({ before = [], newReplica }: MoveRecord, replicas: readonly string[]): string[] {
+  const fresh = replicas.filter((uuid) => before.every((replica) => replica.uuid !== uuid));
+  const adopted = fresh.filter((uuid) => uuid === newReplica?.uuid);
+  return adopted.length > 0 ? adopted : fresh;
 }
 
 interface VolumeLook {

@@ -2,6 +2,8 @@
 interface Claim {
   readonly holder: string;
   readonly leaseMs: number;
+  /** In a store that has just forgotten everything, a record counts only once a lease has passed: its writer waits for that too. */
+  readonly believedFromMs: number;
   renewedAtMs: number;
   released: boolean;
 }
@@ -14,12 +16,18 @@ interface LockRecord {
 
 export class LockBook {
   #claims: Claim[] = [];
+  #wipedAtMs = Number.NEGATIVE_INFINITY;
+
+  wiped(nowMs: number): void {
+    this.#wipedAtMs = nowMs;
+  }
 
   stored(record: LockRecord, nowMs: number): void {
     this.#claims = this.#claims.filter((claim) => !claim.released && nowMs < claim.renewedAtMs + claim.leaseMs);
     const claim = this.#claims.find(({ holder }) => holder === record.holder);
     if (claim === undefined) {
-      this.#claims.push({ holder: record.holder, leaseMs: record.leaseMs, renewedAtMs: nowMs, released: record.released });
+      const believedFromMs = Math.max(nowMs, this.#wipedAtMs + record.leaseMs);
+      this.#claims.push({ holder: record.holder, leaseMs: record.leaseMs, believedFromMs, renewedAtMs: nowMs, released: record.released });
     } else {
       claim.renewedAtMs = nowMs;
       claim.released = record.released;
@@ -29,15 +37,15 @@ export class LockBook {
   /** @param name the beginning of the holder's name */
   heldBy(name: string, o: { nowMs: number; forMs: number }): boolean {
     return this.#claims.some(
-      ({ holder, released, renewedAtMs, leaseMs }) =>
-        holder.startsWith(`${name} `) && !released && o.nowMs + o.forMs <= renewedAtMs + leaseMs,
+      ({ holder, released, believedFromMs, renewedAtMs, leaseMs }) =>
+        holder.startsWith(`${name} `) && !released && believedFromMs <= o.nowMs && o.nowMs + o.forMs <= renewedAtMs + leaseMs,
     );
   }
 
-  /** Holders whose lease has not run out. */
+  /** Who may believe in the lock now. */
   holders(nowMs: number): string[] {
     return this.#claims
-      .filter(({ released, renewedAtMs, leaseMs }) => !released && nowMs < renewedAtMs + leaseMs)
+      .filter(({ released, believedFromMs, renewedAtMs, leaseMs }) => !released && believedFromMs <= nowMs && nowMs < renewedAtMs + leaseMs)
       .map(({ holder }) => holder);
   }
 }

@@ -7,7 +7,7 @@ import { type RunDeps, runMove } from '@couchestor/migrator/handlers/run-migrate
 import { sweepOnce } from '@couchestor/migrator/handlers/sweep-loop';
 import { migratorMetrics } from '@couchestor/migrator/metrics';
 import { migrationRequested } from '@couchestor/shared/contracts/migration';
-import { kvLock } from '@couchestor/shared/lock';
+import { kvLock } from '@couchestor/shared/lock-kv';
 import { Registry } from 'prom-client';
 import { Caller } from './caller.ts';
 import { simLogger } from './sim-logger.ts';

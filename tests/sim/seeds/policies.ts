@@ -46,6 +46,7 @@ export class Policies {
         policy: { name, uid: uidOf(name), generation, spec },
         source: `${name}.yaml`,
       })),
+      ecPolicies: [],
       problems: this.#policies
         .filter(({ state }) => state === 'invalid')
         .map(({ name }) => ({ name, source: `${name}.yaml`, message: 'spec.nope is no field: remove it' })),

@@ -126,6 +126,7 @@ export class World {
     this.#wipes += 1;
     this.broker.wipe();
     this.moves.wiped();
+    this.locks.wiped(this.time.now());
     this.brainJudge.wiped();
   }
 

@@ -36,7 +36,7 @@ export async function takeGate(deps: GateDeps, signal: AbortSignal): Promise<Gat
   const hold = await deps.lock.acquire({ signal });
   const gate = new Gate(deps, hold);
   try {
-    await gate.undoAll();
+    deps.metrics.leftoversUndone.inc(await gate.undoAll());
     return gate;
   } catch (error) {
     await gate.release();
@@ -106,20 +106,24 @@ export class Gate {
     await this.#call(`cordon node ${nodeId} (${label})`, cordon, 'ALREADY_EXISTS', 'PRECONDITION');
   }
 
-  /** Undoes every gate and bias of ours in the cluster. The mark goes last, so that a crash in between is made good by the next holder. */
-  async undoAll(): Promise<void> {
+  /**
+   * Undoes every gate and bias of ours in the cluster. The mark goes last, so that a crash in between is made good by the next holder.
+   * @returns how many there were
+   */
+  async undoAll(): Promise<number> {
     const [pools, nodes] = await Promise.all([this.#deps.mayastor.listPools(), this.#deps.mayastor.listNodes()]);
     const marked = findLeftovers(pools, nodes);
     const unmarked = [...this.#sent.values()].filter(
       (sent) => !marked.some((one) => one.on === 'pool' && sent.on === 'pool' && one.pool === sent.pool),
     );
-    for (const leftover of [...marked, ...unmarked]) {
+    const all = [...marked, ...unmarked];
+    for (const leftover of all) {
       await this.#undo(leftover);
       if (leftover.on === 'pool') {
         this.#sent.delete(leftover.pool);
       }
-      this.#deps.metrics.leftoversUndone.inc();
     }
+    return all.length;
   }
 
   async #undo(leftover: Leftover): Promise<void> {

@@ -19,20 +19,41 @@ export class Journal {
     this.#cancels = bus.bucket(cancelsBucket);
   }
 
-  /** Stores the record over the revision that the caller has read; throws MOVE_TAKEN where another process was quicker. */
+  /** Stores the record over the one that the caller has read; throws MOVE_TAKEN where another process was quicker. */
   async replace(entry: BucketEntry<MoveRecord>, record: MoveRecord): Promise<BucketEntry<MoveRecord>> {
-    const stored = await this.open.update(entry.key, record, entry.revision);
+    const stored = await this.replaceIfCurrent(entry, record);
     if (stored === undefined) {
       throw new MigratorError('MOVE_TAKEN', { moveId: record.request.moveId, step: record.step });
     }
     return stored;
   }
 
-  /** Throws MOVE_TAKEN where the record has moved on from the revision that the caller has read. */
+  /** Undefined where the record is not the one any more that the caller has read. */
+  async replaceIfCurrent(entry: BucketEntry<MoveRecord>, record: MoveRecord): Promise<BucketEntry<MoveRecord> | undefined> {
+    return (await this.#isCurrent(entry)) ? this.open.update(entry.key, record, entry.revision) : undefined;
+  }
+
+  /** Removes the record; false where it is not the one any more that the caller has read. */
+  async letGo(entry: BucketEntry<MoveRecord>): Promise<boolean> {
+    return (await this.#isCurrent(entry)) && this.open.delete(entry.key, entry.revision);
+  }
+
+  /** Throws MOVE_TAKEN where the record has moved on from the one that the caller has read. */
   async assertCurrent(entry: BucketEntry<MoveRecord>): Promise<void> {
-    if ((await this.open.get(entry.key))?.revision !== entry.revision) {
+    if (!(await this.#isCurrent(entry))) {
       throw new MigratorError('MOVE_TAKEN', { moveId: entry.value.request.moveId, step: entry.value.step });
     }
+  }
+
+  /**
+   * A revision alone names no record: a bucket that was lost and made anew counts from the beginning, and the record of another move of the
+   * volume may come to the number that a process from before the loss still has in hand. It must not write over that record.
+   */
+  async #isCurrent({ key, value, revision }: BucketEntry<MoveRecord>): Promise<boolean> {
+    const current = await this.open.get(key);
+    return (
+      current?.revision === revision && current.value.request.moveId === value.request.moveId && current.value.startedAt === value.startedAt
+    );
   }
 
   async tellAdvanced({ value: move, revision }: BucketEntry<MoveRecord>): Promise<void> {
@@ -69,7 +90,7 @@ export class Journal {
     const archived = (await this.finished.create(moveId, record))?.value ?? (await this.finished.get(moveId))?.value ?? record;
     await this.tellFinished(archived);
     await this.#cancels.delete(moveId);
-    if (!(await this.open.delete(entry.key, entry.revision))) {
+    if (!(await this.letGo(entry))) {
       throw new MigratorError('MOVE_TAKEN', { moveId, step: 'finish' });
     }
     return archived;

@@ -66,6 +66,34 @@ describe('a new replica that was adopted', () => {
   });
 });
 
+describe('a new replica that another one has taken the place of', () => {
+  const synced = aReading('grown-synced', 'nothing', { replicas: [source, { uuid: 'r2', pool: 'cold-2' }, { uuid: 'r8', pool: 'hot-2' }] });
+
+  it('gives way to it: from then on its sync is what is waited for, for as long as the first might take', () => {
+    const before = aMove('wait-sync', { syncPercent: 70 });
+    const { move, effect } = advance(before, aSight(synced), limits);
+    expect(move).toMatchObject({ step: 'wait-sync', newReplica: { uuid: 'r8', pool: 'hot-2' }, syncPercent: 0 });
+    expect(move.syncStartedAt).toBe(before.syncStartedAt);
+    expect(move.story.at(-1)?.text).toMatch(/^Replica r8 on hot-2 has taken the place/);
+    expect(effect.kind).toBe('look');
+    expect(advance(move, aSight(synced), limits)).toMatchObject({ move, effect: { kind: 'wait' } });
+    expect(advance(move, aSight(synced, { syncedForMs: limits.syncedHoldMs }), limits).move.step).toBe('gate-shrink');
+  });
+
+  it('gives way before it is synced too, and where the move is cancelled it is the one that goes', () => {
+    const rebuilding = { uuid: 'r8', pool: 'hot-2', childStatus: 'Degraded', rebuildProgress: 10, healthy: false };
+    const seen = aReading('grown', 'nothing', { replicas: [source, { uuid: 'r2', pool: 'cold-2' }, rebuilding] });
+    expect(kindOfSight(aMove('wait-sync'), aSight(seen))).toBe('grown');
+    expect(advance(aMove('wait-sync'), aSight(seen), limits).move.newReplica?.uuid).toBe('r8');
+    expect(advance(aMove('wait-sync'), aSight(seen, { cancelled: true }), limits).move.step).toBe('gate-rollback');
+  });
+
+  it('does not give way to several, of which nobody can tell which is ours', () => {
+    const seen = aReading('grown-unclear');
+    expect(advance(aMove('wait-sync'), aSight(seen), limits).move.newReplica).toEqual(newReplica);
+  });
+});
+
 describe('a count that is there before the state', () => {
   const unsettled = aReading('unsettled', 'gates');
   const after = (settlings: number) => ({ atStepMs: limits.settleMs * settlings + 1 });

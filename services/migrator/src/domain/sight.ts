@@ -109,7 +109,9 @@ export function worldOf(move: MoveRecord, { reading }: Sight): World | undefined
       return [uuid, place === undefined ? replica : { ...replica, pool: replica.pool ?? place.pool, node: replica.node ?? place.node }];
     }),
   );
-  return { volume: { ...volume, state: { ...volume.state, replica_topology: replicaTopology } }, pools, nodes };
+  const placed = { ...volume, state: { ...volume.state, replica_topology: replicaTopology } };
+  const { poolLabels } = move.request;
+  return { volume: placed, pools, nodes, ...(poolLabels === undefined ? {} : { diskPoolLabels: new Map(Object.entries(poolLabels)) }) };
 }
 
 /**

@@ -3,7 +3,7 @@ import { volumeReplicas } from '@couchestor/shared/mayastor/read';
 import { chooseBias } from '@couchestor/shared/placement/bias';
 import { withoutGates } from '@couchestor/shared/placement/marks';
 import type { Advance, Context } from './machine.ts';
-import { worldOf } from './sight.ts';
+import { newReplicas, worldOf } from './sight.ts';
 import { tell } from './story.ts';
 import { end, go, instant, noBiasText, since } from './ways.ts';
 
@@ -11,6 +11,10 @@ export function waitSync(context: Context): Advance {
   const { move, sight, limits } = context;
   if (sight.cancelled) {
     return end(context, 'CANCELLED');
+  }
+  const instead = adoptInstead(context);
+  if (instead !== undefined) {
+    return instead;
   }
   const world = worldOf(move, sight);
   const replica = world === undefined ? undefined : volumeReplicas(world.volume).find(({ uuid }) => uuid === move.newReplica?.uuid);
@@ -33,6 +37,10 @@ export function synced(context: Context): Advance {
   if (sight.cancelled) {
     return end(context, 'CANCELLED');
   }
+  const instead = adoptInstead(context);
+  if (instead !== undefined) {
+    return instead;
+  }
   if (sight.syncedForMs < limits.syncedHoldMs) {
     return { move, effect: { kind: 'wait', ms: Math.min(limits.pollMs, Math.max(1, limits.syncedHoldMs - sight.syncedForMs)) } };
   }
@@ -47,6 +55,24 @@ export function synced(context: Context): Advance {
   // The wall clock may have been set back since.
   const syncedMs = move.syncedMs + Math.max(0, since(sight, move.syncStartedAt) - sight.syncedForMs);
   return go(context, 'gate-shrink', 'The new replica is Online and synced.', { ...move, syncPercent: 100, syncedMs });
+}
+
+/**
+ * Another replica has taken the place of the one that we knew: its node was down for so long that self-healing replaced it, or somebody took
+ * one away and put one there. It is the one new replica, and where we want it, so it is ours from now on, and how long it has been synced is
+ * counted from its own first reading: of the former one there will never be another. The timeout goes on from the first.
+ */
+function adoptInstead({ move, sight, kind }: Context): Advance | undefined {
+  const world = worldOf(move, sight);
+  const oneWanted = kind === 'grown' || kind === 'grown-synced';
+  const [replica] = world !== undefined && oneWanted ? newReplicas(move, world) : [];
+  if (replica === undefined || replica.uuid === move.newReplica?.uuid) {
+    return undefined;
+  }
+  const at = instant(sight.nowMs);
+  const text = `Replica ${replica.uuid} on ${replica.pool} has taken the place of the new one.`;
+  const story = tell(move.story, [{ at, step: move.step, text }]);
+  return { move: { ...move, newReplica: replica, syncPercent: 0, syncProgressAt: at, story }, effect: { kind: 'look' } };
 }
 
 /** Somebody has cordoned a node of the volume, say, for its upgrade: that is waited for as long as a sync is, and without the gate. */

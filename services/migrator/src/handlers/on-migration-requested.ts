@@ -53,12 +53,12 @@ export async function onMigrationRequested(
   // Asked again under the lock: another process may have accepted, run and ended the move while this one stood still.
   const endedMeanwhile = await journal.finished.get(moveId);
   if (endedMeanwhile !== undefined) {
-    await journal.open.delete(volumeId, created.revision);
+    await journal.letGo(created);
     await journal.tellFinished(endedMeanwhile.value);
     return;
   }
   if (created.writtenAt.getTime() > Date.parse(request.expiresAt)) {
-    await journal.open.delete(volumeId, created.revision);
+    await journal.letGo(created);
     logger.info({ moveId, volumeId, expiresAt: request.expiresAt }, 'a move had expired before it could be accepted');
     return;
   }

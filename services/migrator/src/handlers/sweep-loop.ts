@@ -51,7 +51,7 @@ async function queueForgotten(deps: SweepDeps): Promise<void> {
       continue;
     }
     // A new attempt gives a new job id: one that still exists somewhere would swallow the job.
-    const next = await deps.journal.open.update(entry.key, { ...entry.value, attempt: entry.value.attempt + 1 }, entry.revision);
+    const next = await deps.journal.replaceIfCurrent(entry, { ...entry.value, attempt: entry.value.attempt + 1 });
     if (next !== undefined) {
       deps.logger.info({ moveId: next.value.request.moveId, volumeId: next.key, step: next.value.step }, 'taking up an open move again');
       await queueMove(deps, next);

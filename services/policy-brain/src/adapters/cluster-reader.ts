@@ -19,14 +19,16 @@ export class ClusterReader {
   }
 
   /** Throws MayastorError where any part of it cannot be read: half a cluster is not one to decide on. */
-  async read(): Promise<Cluster> {
+  async read(): Promise<{ cluster: Cluster; catalogProblem: string | undefined }> {
+    const before = this.#catalog.problem;
     const [volumes, pools, nodes, poolCordon] = await Promise.all([
       this.#mayastor.listVolumes(),
       this.#mayastor.listPools(),
       this.#mayastor.listNodes(),
       this.#probePoolCordon(),
     ]);
-    return clusterOf({ volumes, pools, nodes, poolCordon }, this.#catalog);
+    // Before and after: what came back meanwhile may be half taken in.
+    return { cluster: clusterOf({ volumes, pools, nodes, poolCordon }, this.#catalog), catalogProblem: before ?? this.#catalog.problem };
   }
 
   async #probePoolCordon(): Promise<boolean> {

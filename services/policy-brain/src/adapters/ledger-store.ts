@@ -7,15 +7,18 @@ import { type LedgerEntry, ledgerBucket } from '@couchestor/shared/contracts/bra
 import { emptyEntry } from '../domain/ledger.ts';
 import { BrainError } from '../errors.ts';
 
-/** The brain is the only writer, so that a record moves on under us only where two of its own handlers meet. */
+/** The leading brain is the only writer, so that a record moves on under us only where two of its own handlers meet. */
 const attemptsMax = 5;
 
 export class LedgerStore {
   readonly #bucket: Bucket<LedgerEntry>;
+  readonly #term: { assertLeads(): void };
   readonly #entries = new Map<string, BucketEntry<LedgerEntry>>();
   #watch: { stop(): Promise<void> } | undefined;
 
-  constructor(bus: Pick<Bus, 'bucket'>) {
+  /** @param term throws once it is over: then nothing is written any more */
+  constructor(bus: Pick<Bus, 'bucket'>, term: { assertLeads(): void }) {
+    this.#term = term;
     this.#bucket = bus.bucket(ledgerBucket);
   }
 
@@ -55,6 +58,7 @@ export class LedgerStore {
       if (after === undefined || after === before) {
         return { entry: before, changed: false };
       }
+      this.#term.assertLeads();
       const stored =
         known === undefined ? await this.#bucket.create(volumeId, after) : await this.#bucket.update(volumeId, after, known.revision);
       if (stored !== undefined) {
@@ -69,6 +73,7 @@ export class LedgerStore {
   /** Forgets a volume, unless its record has changed meanwhile. */
   async remove(volumeId: string): Promise<void> {
     const known = this.#entries.get(volumeId);
+    this.#term.assertLeads();
     if (known !== undefined && (await this.#bucket.delete(volumeId, known.revision))) {
       this.#entries.delete(volumeId);
     }

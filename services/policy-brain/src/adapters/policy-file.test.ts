@@ -5,9 +5,11 @@ function document(name: string, spec: string): string {
   return `apiVersion: storage.billyronks.io/v1\nkind: StoragePolicy\nmetadata:\n  name: ${name}\nspec: ${spec}\n`;
 }
 
+const ecDocument = (name: string, spec: string) => document(name, spec).replace('StoragePolicy', 'ErasureCodingPolicy');
+
 const messageOf = (text: string) => {
-  const { policies, problems } = parsePolicyFile('gold.yaml', text);
-  expect(policies).toEqual([]);
+  const { policies, ecPolicies, problems } = parsePolicyFile('gold.yaml', text);
+  expect([...policies, ...ecPolicies]).toEqual([]);
   expect(problems).toHaveLength(1);
   return problems[0]?.message ?? '';
 };
@@ -34,8 +36,28 @@ describe('a policy file', () => {
   });
 
   it('may be empty, or hold nothing but comments', () => {
-    expect(parsePolicyFile('f', '')).toEqual({ policies: [], problems: [] });
-    expect(parsePolicyFile('f', '# nothing yet\n---\n# nor here\n')).toEqual({ policies: [], problems: [] });
+    const nothing = { policies: [], ecPolicies: [], problems: [] };
+    expect(parsePolicyFile('f', '')).toEqual(nothing);
+    expect(parsePolicyFile('f', '# nothing yet\n---\n# nor here\n')).toEqual(nothing);
+  });
+
+  it('gives its erasure coding policies too, each by its kind', () => {
+    const text = `${document('gold', '{ecPolicyRef: gold}')}---\n${ecDocument('gold', '{dataShards: 8, journalConfig: {destageInterval: 10s}}')}`;
+    const { policies, ecPolicies, problems } = parsePolicyFile('gold.yaml', text);
+    expect(problems).toEqual([]);
+    expect(policies.map(({ policy }) => policy.name)).toEqual(['gold']);
+    expect(ecPolicies).toMatchObject([
+      {
+        name: 'gold',
+        source: 'gold.yaml',
+        spec: { dataShards: 8, parityShards: 2, codec: 'isal-compatible', journalConfig: { destageInterval: '10s', replicationFactor: 3 } },
+      },
+    ]);
+  });
+
+  it('tells which kind a refused document is of', () => {
+    const { problems } = parsePolicyFile('f', `${document('gold', '{nope: 1}')}---\n${ecDocument('gold', '{nope: 1}')}`);
+    expect(problems.map(({ kind }) => kind)).toEqual([undefined, 'ErasureCodingPolicy']);
   });
 
   it.each([
@@ -52,11 +74,25 @@ describe('a policy file', () => {
       'spec.highWatermarkIOPS: must be above lowWatermarkIOPS (100 is not above 500)',
     ],
     ['a bad duration', document('gold', '{samplingWindow: "1 hour"}'), 'spec.samplingWindow: not a duration: write digits and a unit'],
-    ['another kind', document('gold', '{}').replace('StoragePolicy', 'Deployment'), 'kind must be StoragePolicy'],
+    ['another kind', document('gold', '{}').replace('StoragePolicy', 'Deployment'), 'kind must be StoragePolicy or ErasureCodingPolicy'],
     ['another version', document('gold', '{}').replace('io/v1', 'io/v9'), 'apiVersion must be storage.billyronks.io/v1'],
-    ['a list', '- 1\n- 2\n', 'must be a StoragePolicy with apiVersion, kind, metadata and spec'],
+    ['a list', '- 1\n- 2\n', 'must be a StoragePolicy or an ErasureCodingPolicy with apiVersion, kind, metadata and spec'],
     ['text', 'hello', 'must be a StoragePolicy'],
     ['broken YAML', 'spec: {a: [1, 2\n', 'gold.yaml: not readable as YAML: '],
+    [
+      'an unknown field of an erasure coding policy',
+      ecDocument('gold', '{dataShard: 4}'),
+      'gold.yaml: policy gold: spec.dataShard is no field: did you mean dataShards?',
+    ],
+    [
+      'an unknown field of a journal',
+      ecDocument('gold', '{journalConfig: {journalSize: 1}}'),
+      'spec.journalConfig.journalSize is no field: remove it',
+    ],
+    ['a misspelt field of a journal', ecDocument('gold', '{journalConfig: {destageIntervall: 1s}}'), 'did you mean destageInterval?'],
+    ['a field of the other kind', ecDocument('gold', '{nvmePoolSelector: {}}'), 'spec.nvmePoolSelector is no field: remove it'],
+    ['too many shards', ecDocument('gold', '{dataShards: 250, parityShards: 6}'), '255 together with dataShards (250 + 6 = 256)'],
+    ['an algorithm that is not there', ecDocument('gold', '{algorithm: LRC}'), 'spec.algorithm: LRC is not supported: write ReedSolomon'],
     [
       'a bad selector',
       document('gold', '{hotPoolSelector: {matchExpressions: [{key: a, operator: In}]}}'),

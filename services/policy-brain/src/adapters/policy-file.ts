@@ -4,25 +4,17 @@
  * A message names the file, the document, the field and the cure, because its reader has only the file before him.
  */
 import { createHash } from 'node:crypto';
-import { didYouMean } from '@couchestor/shared/did-you-mean';
-import {
-  type StoragePolicy,
-  storagePolicyApiVersion,
-  storagePolicySchema,
-  storagePolicySpecSchema,
-} from '@couchestor/shared/storage-policy';
+import { judgeDocument, kindOf } from '@couchestor/shared/crds/judge';
+import type { StoragePolicy } from '@couchestor/shared/storage-policy';
 import { type Document, LineCounter, parseAllDocuments } from 'yaml';
-import type { z } from 'zod';
 import type { PolicyProblem } from '../domain/policy-status.ts';
-import type { PolicySet, SourcedPolicy } from './policy-source.ts';
-
-/** Names that an earlier operator accepted. */
-const formerNames: Readonly<Record<string, string>> = { nvmePoolSelector: 'hotPoolSelector', sataPoolSelector: 'coldPoolSelector' };
+import type { PolicySet, SourcedEcPolicy, SourcedPolicy } from './policy-source.ts';
 
 export function parsePolicyFile(path: string, text: string): PolicySet {
   // The line counter puts line and column into the parser's messages.
   const documents = parseAllDocuments(text, { lineCounter: new LineCounter() });
   const policies: SourcedPolicy[] = [];
+  const ecPolicies: SourcedEcPolicy[] = [];
   const problems: PolicyProblem[] = [];
   for (const [index, document] of [...documents].entries()) {
     const place = documents.length > 1 ? `${path}, document ${index + 1}` : path;
@@ -32,14 +24,20 @@ export function parsePolicyFile(path: string, text: string): PolicySet {
     }
     if ('policy' in result) {
       policies.push({ policy: result.policy, source: path });
+    } else if ('ecPolicy' in result) {
+      ecPolicies.push({ ...result.ecPolicy, source: path });
     } else {
-      problems.push({ name: result.name ?? path, source: path, message: `${place}: ${result.message}` });
+      const { name, kind, message } = result;
+      problems.push({ name: name ?? path, source: path, message: `${place}: ${message}`, ...(kind === undefined ? {} : { kind }) });
     }
   }
-  return { policies, problems };
+  return { policies, ecPolicies, problems };
 }
 
-type Parsed = { readonly policy: StoragePolicy } | { readonly name: string | undefined; readonly message: string };
+type Parsed =
+  | { readonly policy: StoragePolicy }
+  | { readonly ecPolicy: Omit<SourcedEcPolicy, 'source'> }
+  | { readonly name: string | undefined; readonly kind?: PolicyProblem['kind']; readonly message: string };
 
 /** Undefined for a document that holds nothing. */
 function parseDocument(document: Document): Parsed | undefined {
@@ -56,17 +54,24 @@ function parseDocument(document: Document): Parsed | undefined {
   } catch (error) {
     return { name: undefined, message: `not readable as YAML: ${error instanceof Error ? error.message : String(error)}` };
   }
-  if (value === null) {
-    return undefined;
+  return value === null ? undefined : parseValue(value);
+}
+
+function parseValue(value: unknown): Parsed {
+  const judged = judgeDocument(value);
+  switch (judged.kind) {
+    case 'StoragePolicy': {
+      const { name, spec } = judged;
+      return { policy: { name, uid: `file:${name}`, generation: generationOf(spec), spec } };
+    }
+    case 'ErasureCodingPolicy':
+      return { ecPolicy: { name: judged.name, spec: judged.spec } };
+    default: {
+      const name = nameOf(value);
+      const message = `${name === undefined ? '' : `policy ${name}: `}${judged.problems.join('; ')}`;
+      return kindOf(value) === 'ErasureCodingPolicy' ? { name, kind: 'ErasureCodingPolicy', message } : { name, message };
+    }
   }
-  const name = nameOf(value);
-  const checked = storagePolicySchema.safeParse(value);
-  if (!checked.success) {
-    const problems = checked.error.issues.map(describeIssue);
-    return { name, message: `${name === undefined ? '' : `policy ${name}: `}${problems.join('; ')}` };
-  }
-  const { metadata, spec } = checked.data;
-  return { policy: { name: metadata.name, uid: `file:${metadata.name}`, generation: generationOf(spec), spec } };
 }
 
 /** Changes with the spec. 48 bits of a hash: exact as a number, and two specs of one policy never share it in practice. */
@@ -98,26 +103,4 @@ function sorted(value: unknown): unknown {
 function nameOf(value: unknown): string | undefined {
   const name = (value as { metadata?: { name?: unknown } } | null)?.metadata?.name;
   return typeof name === 'string' && name !== '' ? name.slice(0, 253) : undefined;
-}
-
-function describeIssue(issue: z.core.$ZodIssue): string {
-  const field = issue.path.join('.') || '(the document)';
-  if (issue.code === 'unrecognized_keys') {
-    return issue.keys.map((key) => `${[...issue.path, key].join('.')} is no field${hintFor(key, issue.path)}`).join('; ');
-  }
-  if (field === 'apiVersion') {
-    return `apiVersion must be ${storagePolicyApiVersion}`;
-  }
-  if (field === 'kind') {
-    return 'kind must be StoragePolicy; this folder takes nothing else';
-  }
-  if (field === '(the document)') {
-    return `must be a StoragePolicy with apiVersion, kind, metadata and spec (${issue.message})`;
-  }
-  return `${field}: ${issue.message}`;
-}
-
-function hintFor(key: string, path: readonly PropertyKey[]): string {
-  const meant = formerNames[key] ?? (path.join('.') === 'spec' ? didYouMean(key, Object.keys(storagePolicySpecSchema.shape)) : undefined);
-  return meant === undefined ? ': remove it' : `: did you mean ${meant}?`;
 }

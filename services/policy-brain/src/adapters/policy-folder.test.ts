@@ -68,6 +68,18 @@ describe('the policy folder', () => {
     expect(told.at(-1)?.problems).toMatchObject([{ name: 'gold', message: expect.stringContaining('a.yaml and') }]);
   });
 
+  it('refuses the name of an erasure coding policy that is used twice, and lets each kind have its own names', async () => {
+    const ec = (name: string) => document(name).replace('StoragePolicy', 'ErasureCodingPolicy');
+    await write('a.yaml', `${document('gold')}---\n${ec('gold')}`);
+    await write('b.yaml', `${ec('twice')}---\n${ec('twice')}`);
+    await open();
+    expect(names()).toEqual(['gold']);
+    expect(told.at(-1)?.ecPolicies.map(({ name }) => name)).toEqual(['gold']);
+    expect(told.at(-1)?.problems).toMatchObject([
+      { name: 'twice', kind: 'ErasureCodingPolicy', message: expect.stringContaining('is used 2 times') },
+    ]);
+  });
+
   it('follows the symlinks that a mounted ConfigMap swaps', async () => {
     const version = async (name: string, spec: string): Promise<void> => {
       await mkdir(join(folder, name));

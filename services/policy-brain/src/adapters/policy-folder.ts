@@ -16,7 +16,7 @@ import type { Logger } from '@couchestor/shared/logger';
 import { sleep } from '@couchestor/shared/time';
 import type { PolicyProblem } from '../domain/policy-status.ts';
 import { parsePolicyFile } from './policy-file.ts';
-import type { PolicySet, PolicySource, SourcedPolicy } from './policy-source.ts';
+import type { PolicySet, PolicySource } from './policy-source.ts';
 
 /** So that a change takes effect within a second. */
 const pollIntervalMs = 400;
@@ -80,7 +80,8 @@ export class PolicyFolder implements PolicySource {
 
   #tell(snapshot: Snapshot): void {
     const set = policiesOf(snapshot);
-    this.#logger.info({ folder: this.#folder, policies: set.policies.map(({ policy }) => policy.name) }, 'policies read');
+    const policies = set.policies.map(({ policy }) => policy.name);
+    this.#logger.info({ folder: this.#folder, policies, ecPolicies: set.ecPolicies.map(({ name }) => name) }, 'policies read');
     // One line for each file, whatever the number of its faults.
     for (const source of new Set(set.problems.map((problem) => problem.source))) {
       const messages = set.problems.filter((problem) => problem.source === source).map(({ message }) => message);
@@ -92,20 +93,36 @@ export class PolicyFolder implements PolicySource {
 
 function policiesOf({ files, problems }: Snapshot): PolicySet {
   const parsed = [...files].map(([path, text]) => parsePolicyFile(path, text));
-  const all = parsed.flatMap(({ policies }) => policies);
-  const byName = new Map<string, SourcedPolicy[]>();
-  for (const found of all) {
-    byName.set(found.policy.name, [...(byName.get(found.policy.name) ?? []), found]);
-  }
-  const twice = [...byName].filter(([, found]) => found.length > 1);
+  const policies = onlyOnce(
+    parsed.flatMap((set) => set.policies.map((found) => ({ name: found.policy.name, source: found.source, found }))),
+  );
+  const ecPolicies = onlyOnce(parsed.flatMap((set) => set.ecPolicies.map((found) => ({ name: found.name, source: found.source, found }))));
   return {
-    policies: all.filter(({ policy }) => byName.get(policy.name)?.length === 1),
-    problems: [...problems, ...parsed.flatMap((set) => set.problems), ...twice.map(duplicate)],
+    policies: policies.once,
+    ecPolicies: ecPolicies.once,
+    problems: [
+      ...problems,
+      ...parsed.flatMap((set) => set.problems),
+      ...policies.duplicates,
+      ...ecPolicies.duplicates.map((duplicate) => ({ ...duplicate, kind: 'ErasureCodingPolicy' as const })),
+    ],
   };
 }
 
-/** None of them is used: nobody can tell which one was meant. */
-function duplicate([name, found]: [string, SourcedPolicy[]]): PolicyProblem {
+/** Of policies of one name none is used: nobody can tell which one was meant. */
+function onlyOnce<T>(all: readonly { name: string; source: string; found: T }[]): { once: T[]; duplicates: PolicyProblem[] } {
+  const byName = new Map<string, typeof all>();
+  for (const one of all) {
+    byName.set(one.name, [...(byName.get(one.name) ?? []), one]);
+  }
+  const duplicates = [...byName].filter(([, found]) => found.length > 1);
+  return {
+    once: all.filter(({ name }) => byName.get(name)?.length === 1).map(({ found }) => found),
+    duplicates: duplicates.map(([name, found]) => duplicate(name, found)),
+  };
+}
+
+function duplicate(name: string, found: readonly { source: string }[]): PolicyProblem {
   const sources = [...new Set(found.map(({ source }) => source))];
   const message = `${sources.join(' and ')}: metadata.name ${name} is used ${found.length} times, and none of them is in force. Rename or remove all but one.`;
   return { name, source: sources.join(', '), message };

@@ -1,4 +1,5 @@
-/** Where policies come from: a watched folder, or later the custom resources of Kubernetes. */
+/** Where policies come from: a watched folder, or the custom resources of Kubernetes. */
+import type { ErasureCodingPolicySpec } from '@couchestor/shared/erasure-coding-policy';
 import type { StoragePolicy } from '@couchestor/shared/storage-policy';
 import type { PolicyProblem } from '../domain/policy-status.ts';
 
@@ -8,13 +9,22 @@ export interface SourcedPolicy {
   readonly source: string;
 }
 
+/** A valid ErasureCodingPolicy. */
+export interface SourcedEcPolicy {
+  readonly name: string;
+  /** A file's path, or the custom resource. */
+  readonly source: string;
+  readonly spec: ErasureCodingPolicySpec;
+}
+
 export interface PolicySet {
   readonly policies: readonly SourcedPolicy[];
+  readonly ecPolicies: readonly SourcedEcPolicy[];
   readonly problems: readonly PolicyProblem[];
 }
 
 export interface PolicySource {
-  /** Called with all policies at first, before `open` resolves, and whenever any of them changes. */
+  /** Called with all policies as soon as they could be read, which may be after `open` has resolved, and whenever any of them changes. */
   onChange(listener: (set: PolicySet) => void): void;
   open(): Promise<void>;
   close(): Promise<void>;

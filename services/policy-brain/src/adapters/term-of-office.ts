@@ -1,5 +1,5 @@
 /**
- * The brain's term of office: a number that each brain raises by compare-and-set when it starts.
+ * The brain's term of office: a number that a brain raises by compare-and-set when it begins to lead.
  *
  * It makes one brain's commands tell apart from those of the brain before it, and lets the earlier one notice that it was superseded. It is
  * no lock: that two brains do no harm together is the ledger's doing.
@@ -10,12 +10,15 @@ import { BrainError } from '../errors.ts';
 
 const attemptsMax = 10;
 
-/** @returns the new epoch, and a timestamp of JetStream's present */
-export async function raiseEpoch(bus: Pick<Bus, 'bucket'>): Promise<{ epoch: number; raisedAt: Date }> {
+/**
+ * @param above an epoch that is known to have been, which JetStream may have lost
+ * @returns the new epoch, and a timestamp of JetStream's present
+ */
+export async function raiseEpoch(bus: Pick<Bus, 'bucket'>, above = 0): Promise<{ epoch: number; raisedAt: Date }> {
   const bucket = bus.bucket(epochBucket);
   for (let attempt = 1; attempt <= attemptsMax; attempt += 1) {
     const before = await bucket.get(epochKey);
-    const epoch = (before?.value.epoch ?? 0) + 1;
+    const epoch = Math.max(before?.value.epoch ?? 0, above) + 1;
     const stored =
       before === undefined ? await bucket.create(epochKey, { epoch }) : await bucket.update(epochKey, { epoch }, before.revision);
     if (stored !== undefined) {

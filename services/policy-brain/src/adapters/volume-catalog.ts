@@ -1,20 +1,29 @@
 /**
- * What Kubernetes knows about a volume: its StorageClass, its labels, and what people call it.
+ * What is known of a volume beside what Mayastor knows: its StorageClass, its labels, and what people call it.
  *
- * Until the brain reads Kubernetes, Mayastor's own volume labels say so; the local stack sets them.
+ * Kubernetes says so where the brain reads it; otherwise Mayastor's own volume labels do, which the local stack sets.
  */
 import type { Labels } from '@couchestor/shared/label-selector';
 import { isPublished, poolLabels, pvName } from '@couchestor/shared/mayastor/read';
 import type { Node, Pool, Volume } from '@couchestor/shared/mayastor/schema';
-import type { Cluster, KnownVolume } from '../domain/known-volume.ts';
+import type { ClaimName, Cluster, KnownVolume } from '../domain/known-volume.ts';
 
 export interface CatalogEntry {
   readonly storageClass: string | undefined;
   readonly name: string | undefined;
   readonly labels: Labels;
+  /** Where it is not `pvc-<volume id>`. */
+  readonly pvName?: string;
+  readonly claim?: ClaimName;
+  /** Why this is not known for certain: then the volume is not decided on. */
+  readonly problem?: string;
 }
 
 export interface VolumeCatalog {
+  /** Why nothing that it says may be decided on; undefined where everything may. */
+  readonly problem?: string | undefined;
+  /** Called before each reading, of which all entries are then of one moment. */
+  prepare?(): void;
   entryOf(volume: Volume): CatalogEntry;
   /** Labels of a pool that tier selectors are matched against. */
   poolLabelsOf(pool: Pool): Labels;
@@ -40,6 +49,7 @@ export interface Reading {
 
 /** Mayastor's answers joined with the catalog. */
 export function clusterOf(reading: Reading, catalog: VolumeCatalog): Cluster {
+  catalog.prepare?.();
   return {
     volumes: reading.volumes.map((volume) => knownVolume(volume, catalog.entryOf(volume))),
     pools: reading.pools,
@@ -51,13 +61,15 @@ export function clusterOf(reading: Reading, catalog: VolumeCatalog): Cluster {
 
 function knownVolume(mayastor: Volume, entry: CatalogEntry): KnownVolume {
   const { spec, state } = mayastor;
-  const pv = pvName(spec.uuid);
+  const pv = entry.pvName ?? pvName(spec.uuid);
   return {
     id: spec.uuid,
     pvName: pv,
     name: entry.name ?? pv,
     storageClass: entry.storageClass,
     labels: entry.labels,
+    ...(entry.claim === undefined ? {} : { claim: entry.claim }),
+    ...(entry.problem === undefined ? {} : { catalogProblem: entry.problem }),
     sizeBytes: spec.size,
     numReplicas: spec.num_replicas,
     // What the control plane is about to remove is not Online in any sense that matters here.

@@ -27,6 +27,8 @@ export interface RoundInput {
   readonly cluster: Cluster | undefined;
   /** False where Mayastor could not be read in this round: then `cluster` is an old reading, and nothing moves. */
   readonly readable: boolean;
+  /** Why policies and labels may not be decided on; undefined where they may. Then nothing moves either. */
+  readonly catalogProblem?: string | undefined;
   readonly limits: OperatorLimits;
   readonly looks: RoundFacts['looks'];
   readonly nowMs: number;
@@ -51,6 +53,8 @@ export interface PolicyCounts {
   volumes: number;
   readonly byTier: Record<Tier, number>;
   unknown: number;
+  /** Volumes that still hold the old replica of an earlier move. */
+  kept: number;
   /** Volumes that wait for a pool of a tier that has none online, by tier. */
   readonly withoutPool: Set<Tier>;
   /** Names of volumes that another policy selects too, the first few, and of those policies. */
@@ -75,7 +79,8 @@ export function prepareRound(input: RoundInput): PreparedRound {
   const poolTiers = new Map(policies.map(({ policy, selectors }) => [policy.name, assignPools(selectors, pools)]));
   const facts: RoundFacts = {
     cluster: input.cluster,
-    readable: input.readable,
+    readable: input.readable && input.catalogProblem === undefined,
+    catalogProblem: input.catalogProblem,
     policiesByClass: groupByClass(policies, poolTiers, input.rounds),
     looks: input.looks,
     nowMs: input.nowMs,
@@ -92,7 +97,7 @@ export function decideRound({ facts, policies, limits }: PreparedRound, memory: 
   for (const volume of facts.cluster?.volumes ?? []) {
     const result = decideVolume(volume, memory.ledger.get(volume.id), facts);
     decisions.set(volume.id, result.decision);
-    count(counts, volume, result);
+    count(counts, { volume, result, keptOld: memory.ledger.get(volume.id)?.keptOld });
     const move = result.wanted;
     if (move !== undefined) {
       const before = memory.wishes.get(volume.id);
@@ -124,7 +129,10 @@ function waitForSlots(
   }
 }
 
-function count(all: ReadonlyMap<string, PolicyCounts>, volume: KnownVolume, result: VolumeDecision): void {
+function count(
+  all: ReadonlyMap<string, PolicyCounts>,
+  { volume, result, keptOld }: { volume: KnownVolume; result: VolumeDecision; keptOld: LedgerEntry['keptOld'] },
+): void {
   for (const name of result.conflict ?? []) {
     const conflicts = all.get(name)?.conflicts;
     if (conflicts !== undefined) {
@@ -146,6 +154,9 @@ function count(all: ReadonlyMap<string, PolicyCounts>, volume: KnownVolume, resu
   if (result.decision.verb === 'unknown') {
     counts.unknown += 1;
   }
+  if (keptOld !== undefined && volume.numReplicas > keptOld.numReplicas) {
+    counts.kept += 1;
+  }
   if (result.decision.rule === 'NO_POOL' && result.decision.to !== undefined) {
     counts.withoutPool.add(result.decision.to);
   }
@@ -156,6 +167,7 @@ function noCounts(): PolicyCounts {
     volumes: 0,
     byTier: { hot: 0, warm: 0, cold: 0 },
     unknown: 0,
+    kept: 0,
     withoutPool: new Set(),
     conflicts: { volumes: 0, examples: [], policies: new Set() },
   };

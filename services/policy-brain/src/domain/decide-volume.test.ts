@@ -55,6 +55,12 @@ function refused(o: SituationInput, causeFingerprint: string): LedgerEntry {
 
 const idle: VolumeSample = { status: 'idle', volumeId: volumeId(1) };
 const unknown: VolumeSample = { status: 'unknown', volumeId: volumeId(1), reason: 'published, but Prometheus has no series of it' };
+/** As the catalog leaves a volume whose claim it does not know. */
+const known = clusterWith([volumeOf()]);
+const withoutLabels = {
+  ...known,
+  volumes: known.volumes.map((volume) => ({ ...volume, catalogProblem: 'its claim is not known yet' })),
+};
 const twoPolicies = [policyOf('gold'), policyOf('silver')];
 const nodesAllTaken = { volume: volumeOf({ pools: ['cold-1', 'cold-2', 'cold-3'] }), sample: busy };
 
@@ -145,6 +151,18 @@ const cases: { name: string; given: SituationInput; rule: RuleCode; reason: RegE
     given: { readable: false, sample: busy },
     rule: 'MAYASTOR_UNREADABLE',
     reason: /Mayastor could not be read/,
+  },
+  {
+    name: 'an unreadable Kubernetes is unknown, also where two policies seem to select the volume',
+    given: { catalogProblem: 'PersistentVolumes cannot be followed any more', policies: twoPolicies, sample: busy },
+    rule: 'KUBERNETES_UNREADABLE',
+    reason: /PersistentVolumes cannot be followed/,
+  },
+  {
+    name: 'a volume whose labels are not known is unknown, whichever policy seems to select it',
+    given: { cluster: withoutLabels, policies: twoPolicies, sample: busy },
+    rule: 'LABELS_UNKNOWN',
+    reason: /its claim is not known yet/,
   },
   {
     name: 'a replica without a known pool is unknown',

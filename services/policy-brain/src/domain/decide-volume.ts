@@ -28,6 +28,8 @@ export interface RoundFacts {
   readonly cluster: Cluster | undefined;
   /** False: Mayastor could not be read in this round, and `cluster` is an old reading. */
   readonly readable: boolean;
+  /** Why policies and labels may not be decided on: an old reading of Kubernetes, or none. */
+  readonly catalogProblem: string | undefined;
   /** Policies by the storage class that they are written for, enabled ones and disabled ones. */
   readonly policiesByClass: ReadonlyMap<string, readonly PolicyInRound[]>;
   /** How many volumes have a refusal on record, and the number of this round: which of them are looked at again. */
@@ -68,6 +70,13 @@ export function decideVolume(volume: KnownVolume, entry: LedgerEntry | undefined
   const draft = startDecision(volume, policy, facts);
   if (entry?.pending !== undefined) {
     return { decision: pendingDecision(draft, entry.pending), policy: policy?.active, tier: draft.current };
+  }
+  if (facts.catalogProblem !== undefined) {
+    return decidedBy(draft, 'KUBERNETES_UNREADABLE', facts.catalogProblem);
+  }
+  if (volume.catalogProblem !== undefined) {
+    // By labels that are not known no policy selects it, whichever seems to.
+    return { decision: decided(startDecision(volume, undefined, facts), { rule: 'LABELS_UNKNOWN', reason: volume.catalogProblem }) };
   }
   if (second !== undefined) {
     const names = enabled.map(({ active }) => active.policy.name).sort();

@@ -9,6 +9,13 @@ export interface KnownReplica {
   readonly state: string;
 }
 
+/** The PersistentVolumeClaim that is bound to a volume. */
+export interface ClaimName {
+  readonly namespace: string;
+  readonly name: string;
+  readonly uid: string;
+}
+
 export interface KnownVolume {
   readonly id: string;
   readonly pvName: string;
@@ -16,6 +23,9 @@ export interface KnownVolume {
   readonly name: string;
   readonly storageClass: string | undefined;
   readonly labels: Labels;
+  readonly claim?: ClaimName;
+  /** Why StorageClass and labels are not known for certain; absent where they are. */
+  readonly catalogProblem?: string;
   readonly sizeBytes: number;
   readonly numReplicas: number;
   readonly status: string;

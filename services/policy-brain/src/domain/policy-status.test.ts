@@ -27,6 +27,9 @@ function view(o: Partial<StatusFacts> & { readonly given?: SituationInput } = {}
     counts: counts.get(policy.name),
     poolTiers: prepared.poolTiers.get(policy.name),
     mayastorProblem: undefined,
+    kubernetesProblem: undefined,
+    prometheus: undefined,
+    ecPolicy: 'usable',
     poolCordon: true,
     dryRun: limits.dryRun,
     moves: { active: 1, total: 5, failed: 2 },
@@ -60,6 +63,25 @@ describe('the status of a policy', () => {
     ['MeasurementUnavailable', 'no samples', { round: undefined }, /Check metrics-watcher and Prometheus/],
     ['MeasurementUnavailable', 'stale samples', { round: roundOf([], { ageMs: 10 ** 7 }) }, /fresh enough/],
     ['MayastorUnavailable', 'an unreadable Mayastor', { mayastorProblem: 'connection refused' }, /connection refused/],
+    ['KubernetesUnavailable', 'an unreadable Kubernetes', { kubernetesProblem: 'connection refused' }, /connection refused/],
+    [
+      'PrometheusUnavailable',
+      'a Prometheus that does not answer',
+      { prometheus: { volumes: 2, of: 3, example: 'PROM_UNREACHABLE: gone' } },
+      /2 of 3 volumes .* PROM_UNREACHABLE/,
+    ],
+    [
+      'EcPolicyInvalid',
+      'a reference to nothing',
+      { policy: policyOf('gold', { ecPolicyRef: 'ec' }), ecPolicy: 'not-found' },
+      /ec names no ErasureCodingPolicy/,
+    ],
+    [
+      'EcPolicyInvalid',
+      'a reference to a broken one',
+      { policy: policyOf('gold', { ecPolicyRef: 'ec' }), ecPolicy: 'invalid' },
+      /its status says why/,
+    ],
     ['Unsupported', 'an old Mayastor', { poolCordon: false }, /2\.10/],
     ['EcNotSupported', 'an erasure coding policy', { policy: policyOf('gold', { ecPolicyRef: 'ec' }) }, /stay replicated/],
     [
@@ -102,6 +124,19 @@ describe('the status of a policy', () => {
     expect(condition(view({ [field]: missing[field] }), 'Ready')?.status).toBe('False');
   });
 
+  it('does not say that Prometheus is well where nothing was measured', () => {
+    expect(condition(view({ round: undefined }), 'PrometheusUnavailable')).toMatchObject({ status: 'Unknown', reason: 'NotMeasured' });
+  });
+
+  it('is not Ready where Prometheus failed for every volume, and is where it failed for some', () => {
+    const example = 'PROM_TIMEOUT: late';
+    expect(condition(view({ prometheus: { volumes: 3, of: 3, example } }), 'Ready')).toMatchObject({
+      status: 'False',
+      reason: 'PrometheusUnavailable',
+    });
+    expect(condition(view({ prometheus: { volumes: 1, of: 3, example } }), 'Ready')?.status).toBe('True');
+  });
+
   it('keeps the time of a condition until its status changes', () => {
     const first = view();
     const later = nowMs + 60_000;
@@ -122,8 +157,11 @@ describe('the status of a policy', () => {
   });
 
   it('is in phase Error with the message where it cannot be read', () => {
-    const found = problemView({ name: 'gold', source: 'gold.yaml', message: 'gold.yaml: spec.nope is no field' }, { before: [], nowMs });
-    expect(found).toMatchObject({ phase: 'Error', enabled: false });
+    const found = problemView(
+      { name: 'gold', source: 'gold.yaml', message: 'gold.yaml: spec.nope is no field' },
+      { moves: { active: 1, total: 7, failed: 2 }, before: [], nowMs },
+    );
+    expect(found).toMatchObject({ phase: 'Error', enabled: false, activeMigrations: 1, totalMigrations: 7, failedMigrations: 2 });
     expect(found.conditions).toMatchObject([
       { type: 'Ready', status: 'False', reason: 'Invalid', message: 'gold.yaml: spec.nope is no field' },
     ]);

@@ -14,6 +14,12 @@ export interface StatusFacts {
   readonly counts: PolicyCounts | undefined;
   readonly poolTiers: PoolTiers | undefined;
   readonly mayastorProblem: string | undefined;
+  /** Why what was read from Kubernetes may not be decided on. */
+  readonly kubernetesProblem: string | undefined;
+  /** Volumes that could not be measured because Prometheus failed, and how. */
+  readonly prometheus: PrometheusTrouble | undefined;
+  /** Whether the ErasureCodingPolicy that the policy refers to may be used. */
+  readonly ecPolicy: 'usable' | 'not-found' | 'invalid';
   /** Undefined: not known yet. */
   readonly poolCordon: boolean | undefined;
   readonly dryRun: boolean;
@@ -22,11 +28,22 @@ export interface StatusFacts {
   readonly nowMs: number;
 }
 
-/** A file that could not be read as a policy. */
+export interface PrometheusTrouble {
+  readonly volumes: number;
+  /** Of those that had to be measured. */
+  readonly of: number;
+  readonly example: string;
+}
+
+/** A file or custom resource that could not be read as a policy. */
 export interface PolicyProblem {
   readonly name: string;
   readonly source: string;
   readonly message: string;
+  /** Where the document says so; otherwise it is a StoragePolicy, or nobody can tell. */
+  readonly kind?: 'ErasureCodingPolicy';
+  /** Of a custom resource: its status says what is wrong. */
+  readonly object?: { readonly uid: string; readonly generation: number };
 }
 
 type Finding = Omit<Condition, 'lastTransitionTime'>;
@@ -55,7 +72,10 @@ export function policyView(facts: StatusFacts): PolicyView {
 }
 
 /** A policy in phase Error takes no decisions until it is corrected. */
-export function problemView(problem: PolicyProblem, o: { before: readonly Condition[]; nowMs: number }): PolicyView {
+export function problemView(
+  problem: PolicyProblem,
+  o: { moves: StatusFacts['moves']; before: readonly Condition[]; nowMs: number },
+): PolicyView {
   return {
     name: problem.name,
     source: problem.source,
@@ -66,9 +86,9 @@ export function problemView(problem: PolicyProblem, o: { before: readonly Condit
     hotVolumes: 0,
     warmVolumes: 0,
     coldVolumes: 0,
-    activeMigrations: 0,
-    totalMigrations: 0,
-    failedMigrations: 0,
+    activeMigrations: o.moves.active,
+    totalMigrations: o.moves.total,
+    failedMigrations: o.moves.failed,
     conditions: withTransitions([finding('Ready', 'False', 'Invalid', problem.message)], o),
   };
 }
@@ -105,7 +125,9 @@ function problemsOf(facts: StatusFacts): Finding[] {
         ? undefined
         : `There is no complete round of samples over ${samplingWindow} that is fresh enough to decide on. Check metrics-watcher and Prometheus.`,
     ),
+    prometheusFinding(facts, fresh),
     problem('MayastorUnavailable', 'NotReadable', facts.mayastorProblem),
+    problem('KubernetesUnavailable', 'NotReadable', facts.kubernetesProblem),
     problem(
       'Unsupported',
       'NoPoolCordon',
@@ -120,6 +142,7 @@ function problemsOf(facts: StatusFacts): Finding[] {
         ? undefined
         : `ecPolicyRef ${policy.spec.ecPolicyRef} is not acted on yet: cold volumes stay replicated.`,
     ),
+    problem('EcPolicyInvalid', facts.ecPolicy === 'invalid' ? 'Invalid' : 'NotFound', ecPolicyWords(policy, facts.ecPolicy)),
     problem(
       'Conflict',
       'TwoPolicies',
@@ -152,7 +175,11 @@ function readiness(facts: StatusFacts, findings: readonly Finding[]): Finding {
   if (!facts.policy.spec.enabled) {
     return finding('Ready', 'False', 'Disabled', 'The policy is disabled: nothing is decided by it.');
   }
-  const stopping = ['TooManyWindows', 'MayastorUnavailable', 'MeasurementUnavailable', 'Unsupported'];
+  const stopping = ['TooManyWindows', 'KubernetesUnavailable', 'MayastorUnavailable', 'MeasurementUnavailable', 'Unsupported'];
+  const { prometheus } = facts;
+  if (prometheus !== undefined && prometheus.volumes === prometheus.of) {
+    stopping.push('PrometheusUnavailable');
+  }
   const stopped = findings.find(({ type, status }) => status === 'True' && stopping.includes(type));
   if (stopped !== undefined) {
     return finding('Ready', 'False', stopped.type, stopped.message);
@@ -183,6 +210,30 @@ function problem(type: string, reason: string, message: string | undefined): Fin
 
 function finding(type: string, status: Condition['status'], reason: string, message: string): Finding {
   return { type, status, reason, message: message.slice(0, 2_000) };
+}
+
+/** Told by the samples. Without any, nobody has asked Prometheus, and it may be well. */
+function prometheusFinding({ policy, prometheus }: StatusFacts, fresh: boolean): Finding {
+  if (!policy.spec.enabled) {
+    return problem('PrometheusUnavailable', '', undefined);
+  }
+  if (!fresh) {
+    return finding('PrometheusUnavailable', 'Unknown', 'NotMeasured', 'Without a fresh round of samples nothing is known of Prometheus.');
+  }
+  const words =
+    prometheus === undefined
+      ? undefined
+      : `${prometheus.volumes} of ${prometheus.of} volumes could not be measured, because Prometheus could not be asked: ${prometheus.example}`;
+  return problem('PrometheusUnavailable', 'QueriesFail', words);
+}
+
+function ecPolicyWords({ spec: { ecPolicyRef } }: StoragePolicy, found: StatusFacts['ecPolicy']): string | undefined {
+  if (ecPolicyRef === undefined || found === 'usable') {
+    return undefined;
+  }
+  return found === 'invalid'
+    ? `ecPolicyRef ${ecPolicyRef} names an ErasureCodingPolicy that is not valid: its status says why.`
+    : `ecPolicyRef ${ecPolicyRef} names no ErasureCodingPolicy: create it, or correct the name.`;
 }
 
 function listed(names: readonly string[] | undefined, words: string): string | undefined {

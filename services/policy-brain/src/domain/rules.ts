@@ -20,6 +20,8 @@ export const rules = {
   POLICY_DISABLED: { verb: 'stay', says: 'The policy that selects the volume is disabled.' },
 
   MAYASTOR_UNREADABLE: { verb: 'unknown', says: 'Mayastor could not be read, so nobody knows where the replicas lie.' },
+  KUBERNETES_UNREADABLE: { verb: 'unknown', says: 'Kubernetes could not be read, so nobody knows what the policies and labels are now.' },
+  LABELS_UNKNOWN: { verb: 'unknown', says: 'Kubernetes does not say for certain which StorageClass and labels the volume has.' },
   PLACEMENT_UNKNOWN: { verb: 'unknown', says: 'Mayastor does not say where a replica of the volume lies.' },
   NO_WINDOW: { verb: 'unknown', says: 'The policy’s sampling window is not measured: eight others are in use.' },
   NO_ROUND: { verb: 'unknown', says: 'No complete round of samples of this window has arrived since the brain started.' },

@@ -55,6 +55,11 @@ describe('a round of samples', () => {
     expect(complete && [isFresh(complete, 12_000), isFresh(complete, 12_001)]).toEqual([true, false]);
   });
 
+  it('is not fresh where it comes from the future: a clock that was set back does not tell how old it is', () => {
+    const { complete } = add(noRounds, [batch(1, 0, 1), 10_000]);
+    expect(complete && [isFresh(complete, 10_000), isFresh(complete, 9_999)]).toEqual([true, false]);
+  });
+
   it('comes out the same for every order of arrival and any repetition', () => {
     const arrivals = fc.integer({ min: 1, max: 6 }).chain((of) => {
       const all = Array.from({ length: of }, (_, index) => [batch(3, index, of), 100 + index] as const);

@@ -58,7 +58,8 @@ export function addBatch(rounds: WindowRounds, batch: VolumeSampledPayload, publ
 }
 
 export function isFresh(round: CompleteRound, nowMs: number): boolean {
-  return nowMs - round.publishedAtMs <= freshRounds * round.roundIntervalMs;
+  // A round from the future is older than it says: JetStream's clock was set back.
+  return nowMs >= round.publishedAtMs && nowMs - round.publishedAtMs <= freshRounds * round.roundIntervalMs;
 }
 
 function joinBatches(partial: PartialRound, { windowSeconds, round, roundIntervalMs, observedAt }: VolumeSampledPayload): CompleteRound {

@@ -2,10 +2,12 @@
 import type { listPolicies } from '@couchestor/shared/contracts/brain';
 import type { z } from 'zod';
 import type { Brain } from '../brain.ts';
+import { viewEcPolicies } from './view-ec-policies.ts';
 
 export function answerListPolicies({ brain }: { brain: Brain }) {
   return async (): Promise<z.infer<typeof listPolicies.response>> => ({
     policies: [...brain.policyViews],
+    ecPolicies: viewEcPolicies(brain),
     windows: [...brain.windows],
     epoch: brain.epoch,
   });

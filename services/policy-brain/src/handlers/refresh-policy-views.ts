@@ -4,25 +4,26 @@ import type { Logger } from '@couchestor/shared/logger';
 import { tiersFastestFirst } from '@couchestor/shared/tiers';
 import type { BusClock } from '../adapters/bus-clock.ts';
 import type { LedgerStore } from '../adapters/ledger-store.ts';
+import type { PolicyRecordStore } from '../adapters/policy-record-store.ts';
+import type { PolicySet } from '../adapters/policy-source.ts';
 import type { Brain } from '../brain.ts';
 import type { OperatorLimits } from '../domain/active-policy.ts';
 import { windowSecondsOf } from '../domain/active-policy.ts';
-import { policyView, problemView } from '../domain/policy-status.ts';
+import { totalsOf } from '../domain/policy-record.ts';
+import { policyView, problemView, type StatusFacts } from '../domain/policy-status.ts';
+import { prometheusTrouble } from '../domain/prometheus-trouble.ts';
 import type { BrainMetrics } from '../metrics.ts';
 
 export interface RefreshDeps {
   readonly brain: Brain;
   readonly ledger: LedgerStore;
+  readonly records: Pick<PolicyRecordStore, 'get'>;
   readonly clock: BusClock;
   readonly limits: OperatorLimits;
   readonly metrics: BrainMetrics;
   readonly logger: Logger;
-}
-
-interface MoveCounts {
-  active: number;
-  total: number;
-  failed: number;
+  /** Told of the new views. */
+  readonly onViews?: (() => void) | undefined;
 }
 
 export function refreshPolicyViews(deps: RefreshDeps): void {
@@ -30,6 +31,8 @@ export function refreshPolicyViews(deps: RefreshDeps): void {
   const nowMs = deps.clock.now();
   const before = new Map(brain.policyViews.map((view) => [view.name, view.conditions]));
   const moves = countMoves(deps);
+  const movesOf = (policy: string) => ({ active: moves.byPolicy.get(policy) ?? 0, ...totalsOf(deps.records.get(policy)) });
+  const troubles = new Map(brain.windows.map((window) => [window, prometheusTrouble(brain.roundsOf(window).complete)]));
   const views = (brain.policySet?.policies ?? []).map(({ policy, source }) =>
     policyView({
       policy,
@@ -39,42 +42,50 @@ export function refreshPolicyViews(deps: RefreshDeps): void {
       counts: brain.round?.outcome.counts.get(policy.name),
       poolTiers: brain.round?.prepared.poolTiers.get(policy.name),
       mayastorProblem: brain.mayastorProblem,
+      kubernetesProblem: brain.catalogProblem,
+      prometheus: troubles.get(windowSecondsOf(policy)),
+      ecPolicy: ecPolicyOf(brain.policySet, policy.spec.ecPolicyRef),
       poolCordon: brain.cluster?.poolCordon,
       dryRun: policy.spec.dryRun || limits.dryRun,
-      moves: moves.byPolicy.get(policy.name) ?? { active: 0, total: 0, failed: 0 },
+      moves: movesOf(policy.name),
       before: before.get(policy.name) ?? [],
       nowMs,
     }),
   );
   const problems = (brain.policySet?.problems ?? []).map((problem) =>
-    problemView(problem, { before: before.get(problem.name) ?? [], nowMs }),
+    problemView(problem, {
+      moves: problem.kind === undefined ? movesOf(problem.name) : { active: 0, total: 0, failed: 0 },
+      before: before.get(problem.name) ?? [],
+      nowMs,
+    }),
   );
   brain.policyViews = [...views, ...problems];
   logChanges(deps.logger, { before, after: brain.policyViews });
   setMetrics(deps, moves);
+  deps.onViews?.();
 }
 
-function countMoves({ ledger }: RefreshDeps): { byPolicy: ReadonlyMap<string, MoveCounts>; accepted: number; unaccepted: number } {
-  const byPolicy = new Map<string, MoveCounts>();
-  const of = (policy: string): MoveCounts => {
-    const counts = byPolicy.get(policy) ?? { active: 0, total: 0, failed: 0 };
-    byPolicy.set(policy, counts);
-    return counts;
-  };
+function ecPolicyOf(set: PolicySet | undefined, name: string | undefined): StatusFacts['ecPolicy'] {
+  if (name === undefined || set?.ecPolicies.some((policy) => policy.name === name) === true) {
+    return 'usable';
+  }
+  return set?.problems.some((problem) => problem.kind === 'ErasureCodingPolicy' && problem.name === name) === true
+    ? 'invalid'
+    : 'not-found';
+}
+
+/** Open moves by policy. */
+function countMoves({ ledger }: RefreshDeps): { byPolicy: ReadonlyMap<string, number>; accepted: number; unaccepted: number } {
+  const byPolicy = new Map<string, number>();
   let accepted = 0;
   let unaccepted = 0;
   for (const { value } of ledger.entries()) {
     if (value.pending?.accepted === true) {
-      of(value.pending.request.policy.name).active += 1;
+      const { name } = value.pending.request.policy;
+      byPolicy.set(name, (byPolicy.get(name) ?? 0) + 1);
       accepted += 1;
     } else if (value.pending !== undefined) {
       unaccepted += 1;
-    }
-    for (const { policy, result } of value.history) {
-      if (result.outcome === 'success' || result.outcome === 'failed' || result.outcome === 'aborted') {
-        of(policy).total += 1;
-        of(policy).failed += result.outcome === 'failed' ? 1 : 0;
-      }
     }
   }
   return { byPolicy, accepted, unaccepted };

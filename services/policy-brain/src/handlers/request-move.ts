@@ -41,6 +41,7 @@ export async function requestMove(deps: RequestMoveDeps, wanted: WantedMove, fac
       reason: fresh.decision.reason,
       nowMs: clock.now(),
       roundIntervalMs: round.roundIntervalMs,
+      cluster,
     };
     return request(before, { request: requestOf(fresh.wanted, o), numReplicas: wanted.volume.numReplicas, sight });
   });
@@ -77,5 +78,6 @@ async function repeatRequest(deps: RequestMoveDeps, volumeId: string, { policy }
 }
 
 async function publish({ bus, brain }: RequestMoveDeps, move: MoveRequest, round: number): Promise<void> {
+  brain.assertLeads();
   await bus.publish(migrationRequested, move, { id: `${move.moveId}.${brain.epoch}.${round}` });
 }

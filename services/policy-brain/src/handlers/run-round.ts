@@ -2,7 +2,7 @@
  * One round, from reading Mayastor to requesting moves.
  *
  * Its order is its safety: read, take back what no longer stands, decide, store, publish. Nothing is requested in a round in which Mayastor
- * could not be read.
+ * or, where policies and labels come from it, Kubernetes could not be read.
  */
 import { describeError } from '@couchestor/shared/errors';
 import { MayastorError } from '@couchestor/shared/mayastor/errors';
@@ -28,7 +28,7 @@ export interface RunRoundDeps extends Omit<SettleDeps, 'bus'>, RequestMoveDeps {
 
 export async function runRound(deps: RunRoundDeps): Promise<void> {
   const { brain, metrics } = deps;
-  if (brain.superseded || brain.policySet === undefined) {
+  if (!brain.stillLeads() || brain.policySet === undefined) {
     return;
   }
   await chooseSamplingWindows(deps);
@@ -37,14 +37,15 @@ export async function runRound(deps: RunRoundDeps): Promise<void> {
   reading();
 
   const deciding = metrics.reconcileSeconds.startTimer({ part: 'decide' });
-  const readable = brain.mayastorProblem === undefined;
+  const readable = brain.mayastorProblem === undefined && brain.catalogProblem === undefined;
   brain.turn += 1;
   const prepared = prepareRound({
     policies: brain.policySet.policies.map(({ policy }) => policy),
     windows: new Set(brain.windows),
     rounds: brain.completeRounds(),
     cluster: brain.cluster,
-    readable,
+    readable: brain.mayastorProblem === undefined,
+    catalogProblem: brain.catalogProblem,
     limits: deps.limits,
     looks: { refusals: countRefusals(deps), turn: brain.turn },
     nowMs: deps.clock.now(),
@@ -64,7 +65,9 @@ export async function runRound(deps: RunRoundDeps): Promise<void> {
   }
   requesting();
   refreshPolicyViews(deps);
-  metrics.reconciles.inc({ result: readable ? 'decided' : 'mayastor-unreadable' });
+  metrics.reconciles.inc({
+    result: readable ? 'decided' : brain.mayastorProblem === undefined ? 'kubernetes-unreadable' : 'mayastor-unreadable',
+  });
 }
 
 async function chooseSamplingWindows({ brain, windows }: RunRoundDeps): Promise<void> {
@@ -79,7 +82,10 @@ async function chooseSamplingWindows({ brain, windows }: RunRoundDeps): Promise<
 
 async function readCluster({ brain, reader, logger }: RunRoundDeps): Promise<void> {
   try {
-    brain.setCluster(await reader.read());
+    const { cluster, catalogProblem } = await reader.read();
+    brain.setCluster(cluster);
+    // Together with the reading that it is about: labels that were not known then are not known now because Kubernetes answers again.
+    brain.catalogProblem = catalogProblem;
     if (brain.mayastorProblem !== undefined) {
       logger.info('Mayastor can be read again');
     }

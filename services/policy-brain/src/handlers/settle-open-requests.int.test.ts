@@ -5,6 +5,7 @@ import { quietLogger } from '@couchestor/shared/testing/quiet-logger';
 import { startTestNats, type TestServer } from '@couchestor/shared/testing/servers';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { LedgerStore } from '../adapters/ledger-store.ts';
+import { PolicyRecordStore } from '../adapters/policy-record-store.ts';
 import { Brain } from '../brain.ts';
 import { advance, request } from '../domain/ledger.ts';
 import { requestFor, situation, volumeId } from '../testing/fixtures.ts';
@@ -16,25 +17,36 @@ const minuteMs = 60_000;
 let nats: TestServer;
 let bus: Bus;
 let ledger: LedgerStore;
+let records: PolicyRecordStore;
 
 beforeEach(async () => {
   nats = await startTestNats();
   bus = await connectBus({ url: nats.url, name: 'policy-brain', logger: quietLogger() });
-  ledger = new LedgerStore(bus);
+  ledger = new LedgerStore(bus, { assertLeads: () => undefined });
   await ledger.open();
+  records = new PolicyRecordStore(bus);
+  await records.open();
   await ledger.change(id, (entry) => request(entry, { request: requestFor(), numReplicas: 2, sight: '' }));
   await ledger.change(id, (entry) => advance(entry, requestFor().moveId, 'wait-sync'));
 });
 
 afterEach(async () => {
   await ledger.close();
+  await records.close();
   await bus.close();
   await nats.stop();
 });
 
 async function settleAfter(ms: number): Promise<void> {
   const record = [...ledger.entries()][0];
-  const deps = { brain: new Brain(1), bus, ledger, logger: quietLogger(), mayastor: { getVolume: async () => undefined } };
+  const deps = {
+    brain: new Brain(1, { stillLeads: () => true }),
+    bus,
+    ledger,
+    records,
+    logger: quietLogger(),
+    mayastor: { getVolume: async () => undefined },
+  };
   await settleOpenRequests(deps, situation({ nowMs: (record?.writtenAt.getTime() ?? 0) + ms }));
 }
 

@@ -61,6 +61,9 @@ function reasonToTakeBack(
     return undefined;
   }
   const volume = brain.volume(o.record.key);
+  if (volume?.catalogProblem !== undefined) {
+    return undefined;
+  }
   const { stands, reason } = standingOf(request, { policies, volume });
   if (!stands || volume === undefined) {
     return reason;

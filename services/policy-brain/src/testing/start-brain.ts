@@ -4,6 +4,7 @@ import { Health } from '@couchestor/shared/health';
 import { Lifecycle } from '@couchestor/shared/lifecycle';
 import { readOptions } from '@couchestor/shared/options';
 import { quietLogger } from '@couchestor/shared/testing/quiet-logger';
+import { waitUntil } from '@couchestor/shared/testing/wait-until';
 import { Registry } from 'prom-client';
 import { brainOptions } from '../config.ts';
 import { policyBrain } from '../service.ts';
@@ -20,6 +21,8 @@ export interface StartBrainInput {
   readonly mayastorUrl: string;
   readonly policyDir: string;
   readonly flags?: readonly string[];
+  /** Resolves as soon as the brain stands by, where another one leads. */
+  readonly standby?: boolean;
   /** A bus with faults. */
   readonly spoil?: (bus: Bus) => Bus;
 }
@@ -33,7 +36,10 @@ export async function startBrain(o: StartBrainInput): Promise<RunningBrain> {
   const health = new Health();
   const bus = await connectBus({ url: o.natsUrl, name: 'policy-brain', logger });
   lifecycle.onStop({ name: 'bus', budgetMs: 2_000, stop: () => bus.close() });
-  await policyBrain.start({ config, logger, registry, health, lifecycle, bus: o.spoil?.(bus) ?? bus });
+  await policyBrain.start({ config, env: {}, logger, registry, health, lifecycle, bus: o.spoil?.(bus) ?? bus });
   health.setServing(true);
+  if (o.standby !== true) {
+    await waitUntil(async () => /^couchestor_brain_leader 1$/m.test(await registry.metrics()), { what: 'the brain to lead' });
+  }
   return { bus, health, registry, stop: () => lifecycle.stop('the test is over') };
 }

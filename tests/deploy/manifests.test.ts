@@ -1,0 +1,219 @@
+/** What every workload must have, in every overlay; and that what is generated is what stands there. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { commonOptions } from '@couchestor/shared/common-options';
+import { buckets, streams } from '@couchestor/shared/contracts/registry';
+import { serverCatalog } from '@couchestor/shared/servers/catalog';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { services } from '../../scripts/docs/configuration.ts';
+import { generatedManifests } from '../../scripts/manifests/files.ts';
+import { natsUsers, passwordVariable } from '../../scripts/manifests/nats-config.ts';
+import { operatorManifest } from '../../scripts/manifests/operator.ts';
+import { kubectlProgram, type Manifest, manifestsIn, render, root, workloadsOf } from './manifests.ts';
+
+const overlays = ['operator', 'local', 'production'] as const;
+let kubectl: string;
+let rendered: Readonly<Record<(typeof overlays)[number], readonly Manifest[]>>;
+
+beforeAll(async () => {
+  kubectl = await kubectlProgram();
+  const all = await Promise.all(overlays.map(async (name) => [name, await render(kubectl, `deploy/overlays/${name}`)] as const));
+  rendered = Object.fromEntries(all) as unknown as typeof rendered;
+});
+
+describe('generated manifests', () => {
+  it.each([...generatedManifests()])('%s is what `npm run manifests` writes', (path, text) => {
+    expect(readFileSync(join(root, path), 'utf8')).toBe(text);
+  });
+
+  it('operator.yaml is what kustomize makes of its overlay', async () => {
+    expect(readFileSync(join(root, 'deploy/operator.yaml'), 'utf8')).toBe(await operatorManifest(kubectl));
+  });
+});
+
+describe.each(overlays)('the overlay %s', (name) => {
+  it('runs every pod as the restricted standard asks, without writing to its root file system', () => {
+    for (const workload of workloadsOf(rendered[name])) {
+      const pod = workload['spec'].template.spec;
+      expect(pod.securityContext, workload.metadata.name).toMatchObject({ runAsNonRoot: true, seccompProfile: { type: 'RuntimeDefault' } });
+      expect(pod.securityContext.runAsUser, workload.metadata.name).toBeGreaterThan(0);
+      for (const container of pod.containers) {
+        const isDevelopment = name === 'local' && /^couchestor\//.test(container.image) && workload.kind === 'Deployment';
+        expect(container.securityContext, workload.metadata.name).toEqual({
+          allowPrivilegeEscalation: false,
+          readOnlyRootFilesystem: !isDevelopment,
+          capabilities: { drop: ['ALL'] },
+        });
+      }
+    }
+  });
+
+  it('gives every container requests and a limit of memory, and every lasting one a readiness probe', () => {
+    for (const { kind, metadata, spec } of workloadsOf(rendered[name]).map(withSpec)) {
+      for (const container of spec.template.spec.containers) {
+        expect(container.resources, metadata.name).toMatchObject({
+          requests: { cpu: expect.any(String), memory: expect.any(String) },
+          limits: { memory: expect.any(String) },
+        });
+        expect(container.readinessProbe === undefined, metadata.name).toBe(kind === 'Job');
+      }
+    }
+  });
+
+  it('selects what it makes: workloads, services and budgets by labels that their pods have', () => {
+    const pods = workloadsOf(rendered[name]).map(({ spec }) => ({ labels: spec.template.metadata.labels, ports: portsOf(spec) }));
+    const matching = (labels: Record<string, string>) =>
+      pods.filter((pod) => Object.entries(labels).every(([key, value]) => pod.labels[key] === value));
+    for (const { kind, spec, metadata } of rendered[name].map(withSpec)) {
+      if (kind === 'Deployment' || kind === 'StatefulSet') {
+        expect(matching(spec.selector.matchLabels), metadata.name).toHaveLength(1);
+        expect(matching(spec.selector.matchLabels)[0]?.labels).toEqual(spec.template.metadata.labels);
+      } else if (kind === 'Service') {
+        expect(matching(spec.selector), metadata.name).toHaveLength(1);
+        for (const { targetPort } of spec.ports) {
+          expect(matching(spec.selector)[0]?.ports, metadata.name).toContain(targetPort);
+        }
+      } else if (kind === 'PodDisruptionBudget') {
+        expect(matching(spec.selector.matchLabels), metadata.name).toHaveLength(1);
+      }
+    }
+  });
+
+  it('has an account for each workload that names one, and a token only for those that ask Kubernetes', () => {
+    const accounts = rendered[name].filter(({ kind }) => kind === 'ServiceAccount').map(({ metadata }) => metadata.name);
+    const bound = rendered[name]
+      .filter(({ kind }) => /Binding$/.test(kind))
+      .flatMap(({ subjects }) => subjects.map((one: { name: string }) => one.name));
+    for (const { metadata, spec } of workloadsOf(rendered[name]).map(withSpec)) {
+      const { serviceAccountName, automountServiceAccountToken } = spec.template.spec;
+      if (serviceAccountName === undefined) {
+        expect(automountServiceAccountToken, metadata.name).toBe(false);
+      } else {
+        expect(accounts).toContain(serviceAccountName);
+      }
+    }
+    expect(bound.filter((account) => !accounts.includes(account))).toEqual([]);
+  });
+
+  it('lets no pod be reached or reach out but by a policy of its own', () => {
+    const policies = rendered[name].filter(({ kind }) => kind === 'NetworkPolicy').map(withSpec);
+    expect(policies.find(({ metadata }) => metadata.name === 'default-deny')?.spec).toEqual({
+      podSelector: {},
+      policyTypes: ['Ingress', 'Egress'],
+    });
+    for (const { metadata, spec } of workloadsOf(rendered[name]).map(withSpec)) {
+      const labels = spec.template.metadata.labels;
+      const own = policies.filter(({ spec: { podSelector } }) => {
+        const wanted = Object.entries(podSelector.matchLabels ?? {});
+        return name === 'local' || (wanted.length > 0 && wanted.every(([key, value]) => labels[key] === value));
+      });
+      expect(own.length, metadata.name).toBeGreaterThan(0);
+    }
+  });
+
+  it('sets no variable that no service reads', () => {
+    const known = new Set(
+      Object.values(services)
+        .flatMap(({ options }) => variablesOf(options))
+        .concat(variablesOf(commonOptions)),
+    );
+    const config = rendered[name]
+      .filter(({ metadata }) => metadata.name.startsWith('couchestor-config'))
+      .flatMap(({ data }) => Object.keys(data));
+    const ofPods = workloadsOf(rendered[name])
+      .filter(({ kind, spec }) => kind === 'Deployment' && /^couchestor\//.test(spec.template.spec.containers[0].image))
+      .flatMap(({ spec }) => (spec.template.spec.containers[0].env ?? []).map(({ name: variable }: { name: string }) => variable));
+    const passwords = ['NATS_PASSWORD', 'REDIS_PASSWORD'];
+    expect([...config, ...ofPods].filter((variable) => !known.has(variable) && !passwords.includes(variable))).toEqual([]);
+  });
+
+  it('takes images of the same versions as everything else does', () => {
+    const images = new Set(
+      workloadsOf(rendered[name]).flatMap(({ spec }) => spec.template.spec.containers.map(({ image }: { image: string }) => image)),
+    );
+    const foreign = [...images].filter((image) => !image.startsWith('couchestor/'));
+    const known = Object.values(serverCatalog).map(({ image }) => image);
+    expect(foreign.filter((image) => !known.includes(image))).toEqual([]);
+  });
+
+  it('has a budget for what there is more than one of, and for nothing else', () => {
+    const several = workloadsOf(rendered[name])
+      .filter(({ spec }) => (spec.replicas ?? 1) >= 2)
+      .map(({ metadata }) => metadata.name);
+    const budgets = rendered[name].filter(({ kind }) => kind === 'PodDisruptionBudget').map(withSpec);
+    expect(budgets.map(({ metadata }) => metadata.name).sort()).toEqual(several.sort());
+    expect(budgets.every(({ spec }) => spec.maxUnavailable === 1)).toBe(true);
+  });
+});
+
+describe('production', () => {
+  it('has two brains, two migrators and three servers of NATS, and one of the others', () => {
+    const counts = Object.fromEntries(
+      workloadsOf(rendered.production)
+        .filter(({ kind }) => kind !== 'Job')
+        .map(({ metadata, spec }) => [metadata.name, spec.replicas]),
+    );
+    expect(counts).toEqual({ 'metrics-watcher': 1, 'policy-brain': 2, migrator: 2, nats: 3, redis: 1 });
+  });
+
+  it('names as many routes of NATS as there are servers', () => {
+    const config = rendered.production.find(({ kind, metadata }) => kind === 'ConfigMap' && metadata.name.startsWith('nats-config'));
+    expect(config?.['data']['nats.conf'].match(/nats-route:/g)).toHaveLength(3);
+  });
+});
+
+describe('NATS', () => {
+  it('may keep as much as all streams reserve, and its volume holds that', () => {
+    const reserved = [...streams, ...buckets].reduce((sum, { maxBytes }) => sum + maxBytes, 0);
+    const config = rendered.operator.find(({ kind, metadata }) => kind === 'ConfigMap' && metadata.name.startsWith('nats-config'));
+    const allowed = Number(/max_file_store: (\d+)/.exec(config?.['data']['nats.conf'])?.[1]);
+    const nats = rendered.operator.find(({ kind, metadata }) => kind === 'StatefulSet' && metadata.name === 'nats');
+    const volume = nats?.['spec'].volumeClaimTemplates[0].spec.resources.requests.storage;
+    expect(reserved).toBeLessThan(allowed);
+    expect(allowed).toBeLessThan(Number.parseInt(volume, 10) * 1024 ** 3);
+    expect(volume).toMatch(/^\d+Gi$/);
+  });
+});
+
+describe('operator.yaml', () => {
+  it('is what the Quick Start reads: the namespace couchestor-system and logs by app.kubernetes.io/name=couchestor', () => {
+    const manifests = manifestsIn(readFileSync(join(root, 'deploy/operator.yaml'), 'utf8'));
+    expect(manifests[0]).toMatchObject({ kind: 'Namespace', metadata: { name: 'couchestor-system' } });
+    const operator = manifests.find(({ kind, metadata }) => kind === 'Deployment' && metadata.name === 'couchestor');
+    expect(operator?.['spec'].template.metadata.labels).toMatchObject({ 'app.kubernetes.io/name': 'couchestor' });
+    const elsewhere = manifests.filter(({ metadata }) => metadata.namespace !== undefined && metadata.namespace !== 'couchestor-system');
+    expect(elsewhere).toEqual([]);
+  });
+});
+
+describe('passwords', () => {
+  it('are made for every user of NATS, given to its server, and to no service but its own', () => {
+    const script = readFileSync(join(root, 'deploy/base/secrets/make-secrets.mjs'), 'utf8');
+    const [, keys = ''] = /'couchestor-nats': \[([^\]]+)\]/.exec(script) ?? [];
+    expect(keys.split(',').map((key) => key.trim().slice(1, -1))).toEqual([...natsUsers]);
+    const nats = rendered.production.find(({ kind, metadata }) => kind === 'StatefulSet' && metadata.name === 'nats');
+    const variables = nats?.['spec'].template.spec.containers[0].env.map(({ name }: { name: string }) => name);
+    expect(variables).toEqual(['POD_NAME', ...natsUsers.map(passwordVariable)]);
+    for (const name of ['metrics-watcher', 'policy-brain', 'migrator']) {
+      const deployment = rendered.production.find(({ kind, metadata }) => kind === 'Deployment' && metadata.name === name);
+      const env = deployment?.['spec'].template.spec.containers[0].env as { name: string; valueFrom?: { secretKeyRef?: object } }[];
+      expect(env.find((variable) => variable.name === 'NATS_PASSWORD')?.valueFrom?.secretKeyRef).toEqual({
+        name: 'couchestor-nats',
+        key: name,
+      });
+    }
+  });
+});
+
+function withSpec(manifest: Manifest) {
+  // biome-ignore lint/suspicious/noExplicitAny: of the kind that the test looks at.
+  return manifest as Manifest & { readonly spec: any };
+}
+
+function portsOf(spec: { template: { spec: { containers: { ports?: { name: string }[] }[] } } }): string[] {
+  return spec.template.spec.containers.flatMap(({ ports = [] }) => ports.map(({ name }) => name));
+}
+
+function variablesOf(options: object): string[] {
+  return Object.values(options as Record<string, { env: string | string[] }>).flatMap(({ env }) => env);
+}
