@@ -4,6 +4,7 @@
  */
 const benches: Readonly<Record<string, () => Promise<{ run(): Promise<void> }>>> = {
   'brain-round': () => import('./brain-round.ts'),
+  'brain-footprint': () => import('./brain-footprint.ts'),
   'watcher-round': () => import('./watcher-round.ts'),
   'decision-latency': () => import('./decision-latency.ts'),
 };

@@ -1,11 +1,14 @@
 /**
- * `npm run docs`: writes the generated pages of docs/ and the API documentation of shared/ in dist/api.
+ * `npm run docs`: writes whatever is generated: pages of docs/, definitions, rights and other files of deploy/, deploy/operator.yaml, and the API
+ * documentation of shared/ in dist/api. For operator.yaml a kustomize must be on PATH, as kubectl has one.
  * `npm run docs -- --check`: writes nothing; fails where a page is not what would be written.
  */
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { generatedPages } from './docs/pages.ts';
+import { findKustomize } from './manifests/kustomize.ts';
+import { operatorManifest, operatorPath } from './manifests/operator.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 
@@ -17,15 +20,20 @@ async function main(argv: readonly string[]): Promise<number> {
   }
   const check = argv.includes('--check');
   const stale: string[] = [];
-  for (const [path, text] of await generatedPages()) {
+  const bring = async (path: string, text: string): Promise<void> => {
     if ((await readFile(join(root, path), 'utf8').catch(() => '')) === text) {
-      continue;
+      return;
     }
     stale.push(path);
     if (!check) {
       await writeFile(join(root, path), text);
     }
+  };
+  for (const [path, text] of await generatedPages()) {
+    await bring(path, text);
   }
+  // Last, as it is made from the others.
+  await bring(operatorPath, await operatorManifest(await findKustomize(process.env)));
   for (const path of stale) {
     process.stdout.write(check ? `${path} is not what the code says: run npm run docs\n` : `${path} written\n`);
   }

@@ -23,6 +23,10 @@ export const CliError = defineErrors('CLI', {
     retry: true,
     help: 'Nothing was changed in Mayastor: moves are open, and their volumes may have one replica more until they end. Stop the policy-brain, so that no new one begins; then --wait waits for them, and --force cancels them.',
   },
+  MOVES_UNKNOWN: {
+    retry: true,
+    help: 'Nothing was changed: a migrator may be at work, and which moves are open is told by NATS alone. Name its server with --nats-url. If it is gone, stop every migrator; then --force goes on without it.',
+  },
   MISSING_FILE: { retry: false, help: 'There is no such file or folder.' },
 });
 

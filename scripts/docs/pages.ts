@@ -1,4 +1,5 @@
-/** The generated pages and manifests by their path from the root of the repository. */
+/** The generated pages and manifests by their path from the root of the repository; deploy/operator.yaml is made of them afterwards. */
+import { generatedManifests } from '../manifests/files.ts';
 import { configurationPage } from './configuration.ts';
 import { crdFiles } from './crds.ts';
 import { customResourcesPage } from './custom-resources.ts';
@@ -20,5 +21,6 @@ export async function generatedPages(): Promise<ReadonlyMap<string, string>> {
     ['docs/custom-resources.md', customResourcesPage()],
     ...crdFiles(),
     ...rbacFiles(),
+    ...generatedManifests(),
   ]);
 }

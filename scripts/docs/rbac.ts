@@ -1,4 +1,4 @@
-/** deploy/rbac: the accounts of the services and their roles, for `kubectl apply`. */
+/** The accounts of the services and their roles, each beside the workload that it is for, and the role of those who run the doctor. */
 import { type Account, doctorRole, type Permission, serviceAccounts, systemNamespace } from '@couchestor/shared/kubernetes/permissions';
 import { Document, isCollection } from 'yaml';
 
@@ -14,8 +14,8 @@ const partOf = { 'app.kubernetes.io/part-of': 'couchestor' };
 /** The files by their path from the root of the repository. */
 export function rbacFiles(): ReadonlyMap<string, string> {
   return new Map([
-    ...serviceAccounts.map((account) => [`deploy/rbac/${account.name}.yaml`, render(manifestsOf(account))] as const),
-    ['deploy/rbac/doctor.yaml', render([clusterRole(doctorRole)], 'Bind it to people who run `couchestor doctor`: it changes nothing.')],
+    ...serviceAccounts.map((account) => [`deploy/base/${account.name}/rbac.yaml`, render(manifestsOf(account))] as const),
+    ['deploy/doctor-role.yaml', render([clusterRole(doctorRole)], 'Bind it to people who run `couchestor doctor`: it changes nothing.')],
   ]);
 }
 

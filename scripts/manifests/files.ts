@@ -3,7 +3,6 @@ import { readFileSync } from 'node:fs';
 import { uuidOfName } from '@couchestor/mayastor-simulator/domain/random';
 import { serverCatalog } from '@couchestor/shared/servers/catalog';
 import { parse, stringify } from 'yaml';
-import { rbacFiles } from '../docs/rbac.ts';
 import { dashboard } from './dashboard.ts';
 import { natsServerConfig, natsUsers } from './nats-config.ts';
 
@@ -12,12 +11,8 @@ const storeDir = '/data/jetstream';
 /** NATS of the production overlay. */
 const productionServers = 3;
 
-/** Accounts that a workload of deploy/base has. */
-const workloads = ['metrics-watcher', 'policy-brain', 'migrator', 'operator'];
-
 export function generatedManifests(): ReadonlyMap<string, string> {
   const version = natsVersion();
-  const rbac = rbacFiles();
   return new Map([
     ['deploy/base/nats/nats.conf', natsServerConfig({ version, storeDir, servers: 1, users: natsUsers })],
     ['deploy/overlays/production/nats.conf', natsServerConfig({ version, storeDir, servers: productionServers, users: natsUsers })],
@@ -25,8 +20,6 @@ export function generatedManifests(): ReadonlyMap<string, string> {
     ['deploy/monitoring/dashboard.json', dashboard()],
     ['deploy/monitoring/prometheus-rule.yaml', prometheusRule()],
     ['deploy/overlays/local/persistent-volumes.yaml', persistentVolumes()],
-    // kustomize reads no file from outside of the folder that it builds.
-    ...workloads.map((name) => [`deploy/base/${name}/rbac.yaml`, rbac.get(`deploy/rbac/${name}.yaml`) ?? ''] as const),
   ]);
 }
 
@@ -48,7 +41,7 @@ function prometheusRule(): string {
     metadata: { name: 'couchestor', namespace: 'couchestor-system', labels: { 'app.kubernetes.io/name': 'couchestor' } },
     spec: { groups },
   };
-  const note = '# Generated from deploy/monitoring/alerts.yaml by `npm run manifests`. Change that file, not this one.\n';
+  const note = '# Generated from deploy/monitoring/alerts.yaml by `npm run docs`. Change that file, not this one.\n';
   return note + stringify(rule, { lineWidth: 0 });
 }
 
@@ -73,6 +66,6 @@ function persistentVolumes(): string {
       },
     };
   });
-  const note = '# Generated from deploy/local/start.yaml by `npm run manifests`. Change that file, not this one.\n';
+  const note = '# Generated from deploy/local/start.yaml by `npm run docs`. Change that file, not this one.\n';
   return note + manifests.map((manifest) => stringify(manifest)).join('---\n');
 }

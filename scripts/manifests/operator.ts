@@ -1,29 +1,19 @@
 /** deploy/operator.yaml: the overlay `operator`, in one file that `kubectl apply -f` takes. */
-import { execFile } from 'node:child_process';
-import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
 import { parseAllDocuments, stringify } from 'yaml';
+import type { Kustomize } from './kustomize.ts';
 
-const run = promisify(execFile);
-const root = fileURLToPath(new URL('../..', import.meta.url));
+export const operatorPath = 'deploy/operator.yaml';
 
-const head = `# CoucheStor in one pod, with NATS and Redis beside it. Apply deploy/crds/ before it.
+const head = `# CoucheStor in one pod, with NATS and Redis beside it. Apply deploy/crds/ before it. The image is yours to build:
 #
 #     kubectl apply -f deploy/crds/
-#     kubectl apply -f deploy/operator.yaml
+#     sed 's#couchestor/operator:0.1.0#REGISTRY/couchestor/operator:0.1.0#' deploy/operator.yaml | kubectl apply -f -
 #
-# Generated from deploy/overlays/operator by \`npm run manifests\`. Change the files there, or make an overlay of your own, not this file.
+# Generated from deploy/overlays/operator by \`npm run docs\`. Change the files there, or make an overlay of your own, not this file.
 `;
 
-/** Rendered by kubectl, which needs no cluster for it. */
-export async function operatorManifest(kubectl: string): Promise<string> {
-  const rendered = parseAllDocuments(await kustomize(kubectl, 'deploy/overlays/operator'));
+export async function operatorManifest(kustomize: Kustomize): Promise<string> {
+  const rendered = parseAllDocuments(await kustomize('deploy/overlays/operator'));
   // As everything else here is formatted.
   return head + rendered.map((document) => stringify(document.toJS(), { lineWidth: 0 })).join('---\n');
-}
-
-export async function kustomize(kubectl: string, folder: string): Promise<string> {
-  const { stdout } = await run(kubectl, ['kustomize', join(root, folder)], { maxBuffer: 16 * 1024 ** 2 });
-  return stdout;
 }

@@ -84,7 +84,7 @@ export const running: readonly Mutant[] = [
     breaks: 'undone',
     what: 'takes the gate without undoing what its last holder left',
     file: gate,
-    changes: [{ find: '    await gate.undoAll();\n', put: '' }],
+    changes: [{ find: 'deps.metrics.leftoversUndone.inc(await gate.undoAll());', put: '' }],
     suites: [suites.sweeping],
   },
   {

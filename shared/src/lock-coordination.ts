@@ -1,4 +1,5 @@
 /** The lock of a service, kept where its options say: as a record in NATS, or as a Lease in Kubernetes. */
+import type { Registry } from 'prom-client';
 import type { Bus } from './bus/connect.ts';
 import { KubeApi } from './kubernetes/api.ts';
 import { leaseLock } from './kubernetes/lease-lock.ts';
@@ -27,14 +28,27 @@ export interface OpenLock {
  */
 export function openLock(
   config: Coordination,
-  o: LockOptions & { readonly name: string; readonly bus: Pick<Bus, 'bucket'>; readonly env: NodeJS.ProcessEnv; readonly logger: Logger },
+  o: LockOptions & {
+    readonly name: string;
+    readonly bus: Pick<Bus, 'bucket'>;
+    readonly env: NodeJS.ProcessEnv;
+    readonly logger: Logger;
+    /** Where calls to the API server are counted. */
+    readonly registry?: Registry;
+  },
 ): OpenLock {
-  const { name, bus, env, ...options } = o;
+  const { name, bus, env, registry, ...options } = o;
   if (config.coordination === 'nats') {
     return { lock: kvLock(bus, name, options), close: async () => undefined };
   }
   const requestTimeoutMs = Math.floor(Math.min(requestTimeoutMsMax, options.leaseMs / 3));
-  const api = KubeApi.load({ kubeconfig: config.kubeconfig, env, requestTimeoutMs, logger: o.logger });
+  const api = KubeApi.load({
+    kubeconfig: config.kubeconfig,
+    env,
+    requestTimeoutMs,
+    logger: o.logger,
+    ...(registry === undefined ? {} : { registry }),
+  });
   const at = { namespace: config.podNamespace, name: `couchestor-${name}` };
   return { lock: leaseLock(api, at, { ...options, leaseMs: Math.ceil(options.leaseMs / 1_000) * 1_000 }), close: () => api.close() };
 }

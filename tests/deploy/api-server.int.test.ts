@@ -6,24 +6,29 @@
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { diskPools } from '@couchestor/shared/kubernetes/objects';
 import { type KubeApiServer, startKubeApiServer } from '@couchestor/shared/testing/kube/api-server';
+import { waitUntil } from '@couchestor/shared/testing/wait-until';
 import { PrometheusRule } from '@kubernetes-models/prometheus-operator/monitoring.coreos.com/v1/PrometheusRule';
 import { ServiceMonitor } from '@kubernetes-models/prometheus-operator/monitoring.coreos.com/v1/ServiceMonitor';
 import { PodDisruptionBudget } from 'kubernetes-models/policy/v1/PodDisruptionBudget';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { stringify } from 'yaml';
+import { findKustomize, type Kustomize } from '../../scripts/manifests/kustomize.ts';
 import { Kubectl } from './kubectl.ts';
-import { type Manifest, render, root } from './manifests.ts';
+import { type Manifest, manifestsOf, render, root } from './manifests.ts';
 
 let server: KubeApiServer;
 let kubectl: Kubectl;
 let folder: string;
+let kustomize: Kustomize;
 let known: ReadonlySet<string>;
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'couchestor-deploy-'));
+  kustomize = await findKustomize(process.env);
   server = await startKubeApiServer();
-  kubectl = await Kubectl.of(server, { folder });
+  kubectl = Kubectl.of(server, { folder });
   // Objects of a namespace are refused while it is missing, also in a dry run.
   await kubectl.must(['apply', '-f', join(root, 'deploy/base/namespace/namespace.yaml')]);
   await kubectl.applyCrds();
@@ -45,7 +50,7 @@ const exceptions: Readonly<Record<string, (manifest: object) => void>> = {
 
 describe.each(['deploy/overlays/operator', 'deploy/overlays/local', 'deploy/overlays/production', 'deploy/monitoring'])('%s', (path) => {
   it('is taken by the API server', async () => {
-    const manifests = await render(kubectl.program, path);
+    const manifests = await render(kustomize, path);
     const taken = manifests.filter((manifest) => known.has(typeOf(manifest)));
     const { code, stdout, stderr } = await kubectl.apply(taken.map((manifest) => stringify(manifest)).join('---\n'), ['--dry-run=server']);
     expect(stderr.replaceAll(/^Warning: .*\n/gm, '')).toBe('');
@@ -66,6 +71,29 @@ it("refuses a budget, a monitor and a rule that are wrong, where the schemas tak
     const wrong = { apiVersion, kind, metadata: { name: 'wrong' }, spec: { selector: 7, groups: 'none', endpoints: 1 } };
     expect(() => validate(wrong), type).toThrow();
   }
+});
+
+describe('the examples', () => {
+  const dryRun = async (path: string): Promise<Manifest[]> => {
+    const taken = await kubectl.must(['apply', '--dry-run=server', '-o', 'json', '-f', join(root, path)]);
+    return (JSON.parse(taken) as { items: Manifest[] }).items;
+  };
+
+  it('of StorageClasses are taken by the API server', async () => {
+    const path = 'deploy/examples/storageclass-examples.yaml';
+    expect((await dryRun(path)).map(({ parameters }) => parameters)).toEqual(manifestsOf(path).map(({ parameters }) => parameters));
+  });
+
+  it("of DiskPools hold nothing that Mayastor's definition does not know", async () => {
+    const path = 'deploy/examples/diskpool-examples.yaml';
+    const definition = await kubectl.apply(stringify(diskPoolDefinition));
+    expect(definition.code, definition.stderr).toBe(0);
+    await kubectl.must(['wait', '--for=condition=Established', '--timeout=30s', `crd/${diskPoolDefinition.metadata.name}`]);
+    await kubectl.must(['create', 'namespace', 'mayastor']);
+    await waitUntil(async () => (await kubectl.run(['get', 'diskpools', '-A'])).code === 0, { timeoutMs: 30_000, what: 'DiskPools' });
+    // The server takes away what it does not know.
+    expect((await dryRun(path)).map(({ spec }) => spec)).toEqual(manifestsOf(path).map(({ spec }) => spec));
+  });
 });
 
 describe('the Quick Start', () => {
@@ -98,6 +126,44 @@ describe('the Quick Start', () => {
     expect((await kubectl.run(['auth', 'can-i', 'delete', 'secrets', ...as])).stdout.trim()).toBe('no');
   });
 });
+
+/** What Mayastor's own definition has of a pool that somebody writes, as of OpenEBS 4.3. */
+const diskPoolDefinition = {
+  apiVersion: 'apiextensions.k8s.io/v1',
+  kind: 'CustomResourceDefinition',
+  metadata: { name: `${diskPools.plural}.${diskPools.group}` },
+  spec: {
+    group: diskPools.group,
+    names: { kind: diskPools.kind, plural: diskPools.plural, singular: 'diskpool' },
+    scope: 'Namespaced',
+    versions: [
+      {
+        name: diskPools.version,
+        served: true,
+        storage: true,
+        schema: {
+          openAPIV3Schema: {
+            type: 'object',
+            properties: {
+              spec: {
+                type: 'object',
+                required: ['node', 'disks'],
+                properties: {
+                  node: { type: 'string' },
+                  disks: { type: 'array', items: { type: 'string' } },
+                  topology: {
+                    type: 'object',
+                    properties: { labelled: { type: 'object', additionalProperties: { type: 'string' } } },
+                  },
+                },
+              },
+            },
+          },
+        },
+      },
+    ],
+  },
+};
 
 function typeOf({ apiVersion, kind }: Manifest): string {
   return `${apiVersion} ${kind}`;

@@ -4,7 +4,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { KubeApiServer } from '@couchestor/shared/testing/kube/api-server';
 import { waitUntil } from '@couchestor/shared/testing/wait-until';
-import { kubectlProgram, root } from './manifests.ts';
+import { root } from './manifests.ts';
 
 export interface Ended {
   readonly code: number | null;
@@ -13,23 +13,23 @@ export interface Ended {
 }
 
 export class Kubectl {
-  readonly program: string;
+  readonly #program: string;
   readonly #server: KubeApiServer;
   readonly #folder: string;
 
   private constructor(program: string, o: { server: KubeApiServer; folder: string }) {
-    this.program = program;
+    this.#program = program;
     this.#server = o.server;
     this.#folder = o.folder;
   }
 
   /** @param o.folder for files */
-  static async of(server: KubeApiServer, o: { folder: string }): Promise<Kubectl> {
-    return new Kubectl(server.kubectl ?? (await kubectlProgram()), { ...o, server });
+  static of(server: KubeApiServer, o: { folder: string }): Kubectl {
+    return new Kubectl(server.kubectl ?? 'kubectl', { ...o, server });
   }
 
   run(args: readonly string[]): Promise<Ended> {
-    return end(this.program, args, { KUBECONFIG: this.#server.kubeconfig });
+    return end(this.#program, args, { KUBECONFIG: this.#server.kubeconfig });
   }
 
   /** Throws where it does not succeed. */
@@ -60,7 +60,7 @@ export class Kubectl {
   /** The script of the Job, as that runs it: with its account's token, and through the address that it is told. */
   async makeSecrets(account: { namespace: string; name: string }): Promise<Ended> {
     const kubeconfig = await this.#server.kubeconfigFor(account);
-    const view = await end(this.program, ['config', 'view', '--raw', '-o', 'json'], { KUBECONFIG: kubeconfig });
+    const view = await end(this.#program, ['config', 'view', '--raw', '-o', 'json'], { KUBECONFIG: kubeconfig });
     const { users, clusters } = JSON.parse(view.stdout) as {
       users: { user: { token: string } }[];
       clusters: { cluster: { server: string; 'certificate-authority-data': string } }[];

@@ -1,4 +1,4 @@
-/** What every workload must have, in every overlay; and that what is generated is what stands there. */
+/** What every workload must have, in every overlay. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { commonOptions } from '@couchestor/shared/common-options';
@@ -6,29 +6,23 @@ import { buckets, streams } from '@couchestor/shared/contracts/registry';
 import { serverCatalog } from '@couchestor/shared/servers/catalog';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { services } from '../../scripts/docs/configuration.ts';
-import { generatedManifests } from '../../scripts/manifests/files.ts';
+import { findKustomize, type Kustomize } from '../../scripts/manifests/kustomize.ts';
 import { natsUsers, passwordVariable } from '../../scripts/manifests/nats-config.ts';
-import { operatorManifest } from '../../scripts/manifests/operator.ts';
-import { kubectlProgram, type Manifest, manifestsIn, render, root, workloadsOf } from './manifests.ts';
+import { operatorManifest, operatorPath } from '../../scripts/manifests/operator.ts';
+import { type Manifest, manifestsOf, render, root, workloadsOf } from './manifests.ts';
 
 const overlays = ['operator', 'local', 'production'] as const;
-let kubectl: string;
+let kustomize: Kustomize;
 let rendered: Readonly<Record<(typeof overlays)[number], readonly Manifest[]>>;
 
 beforeAll(async () => {
-  kubectl = await kubectlProgram();
-  const all = await Promise.all(overlays.map(async (name) => [name, await render(kubectl, `deploy/overlays/${name}`)] as const));
+  kustomize = await findKustomize(process.env);
+  const all = await Promise.all(overlays.map(async (name) => [name, await render(kustomize, `deploy/overlays/${name}`)] as const));
   rendered = Object.fromEntries(all) as unknown as typeof rendered;
 });
 
-describe('generated manifests', () => {
-  it.each([...generatedManifests()])('%s is what `npm run manifests` writes', (path, text) => {
-    expect(readFileSync(join(root, path), 'utf8')).toBe(text);
-  });
-
-  it('operator.yaml is what kustomize makes of its overlay', async () => {
-    expect(readFileSync(join(root, 'deploy/operator.yaml'), 'utf8')).toBe(await operatorManifest(kubectl));
-  });
+it('operator.yaml is what kustomize makes of its overlay (npm run docs writes it)', async () => {
+  expect(readFileSync(join(root, operatorPath), 'utf8')).toBe(await operatorManifest(kustomize));
 });
 
 describe.each(overlays)('the overlay %s', (name) => {
@@ -160,6 +154,15 @@ describe('production', () => {
     const config = rendered.production.find(({ kind, metadata }) => kind === 'ConfigMap' && metadata.name.startsWith('nats-config'));
     expect(config?.['data']['nats.conf'].match(/nats-route:/g)).toHaveLength(3);
   });
+
+  it('keeps each stream on all servers of NATS; where there is one of them, nothing is said', () => {
+    const said = overlays.map((name) =>
+      rendered[name]
+        .filter(({ metadata }) => metadata.name.startsWith('couchestor-config'))
+        .map(({ data }) => data[commonOptions.natsStreamReplicas.env]),
+    );
+    expect(said).toEqual([[], [undefined], ['3']]);
+  });
 });
 
 describe('NATS', () => {
@@ -175,14 +178,62 @@ describe('NATS', () => {
   });
 });
 
+describe('local', () => {
+  it('has its images built by the Tiltfile, and a Job that runs the command of its manifest', () => {
+    const tiltfile = readFileSync(join(root, 'tilt/Tiltfile'), 'utf8');
+    const jobs = rendered.local.filter(({ kind }) => kind === 'Job').map(withSpec);
+    const images = jobs.map(({ spec }) => spec.template.spec.containers[0].image.split(':')[0]);
+    expect(images).toEqual(['couchestor/make-secrets']);
+    // Tilt would put the entrypoint of an image in the place of the Job's command.
+    expect(/docker_build\("couchestor\/make-secrets"[^)]*\)/.exec(tiltfile)?.[0]).toContain('target = "dev"');
+    expect(/docker_build\("couchestor\/make-secrets"[^)]*\)/.exec(tiltfile)?.[0]).not.toContain('entrypoint');
+  });
+});
+
 describe('operator.yaml', () => {
   it('is what the Quick Start reads: the namespace couchestor-system and logs by app.kubernetes.io/name=couchestor', () => {
-    const manifests = manifestsIn(readFileSync(join(root, 'deploy/operator.yaml'), 'utf8'));
+    const manifests = manifestsOf(operatorPath);
     expect(manifests[0]).toMatchObject({ kind: 'Namespace', metadata: { name: 'couchestor-system' } });
     const operator = manifests.find(({ kind, metadata }) => kind === 'Deployment' && metadata.name === 'couchestor');
     expect(operator?.['spec'].template.metadata.labels).toMatchObject({ 'app.kubernetes.io/name': 'couchestor' });
     const elsewhere = manifests.filter(({ metadata }) => metadata.namespace !== undefined && metadata.namespace !== 'couchestor-system');
     expect(elsewhere).toEqual([]);
+  });
+});
+
+describe('the examples of StorageClasses and DiskPools', () => {
+  const gateKey = 'couchestor-managed';
+  const policies = manifestsOf('deploy/examples/storagepolicy-examples.yaml').map(withSpec);
+  const classes = manifestsOf('deploy/examples/storageclass-examples.yaml');
+  const pools = manifestsOf('deploy/examples/diskpool-examples.yaml').map(withSpec);
+
+  it('ask for the gate label and for no tier, each class with a policy of its own', () => {
+    for (const { metadata, parameters } of classes) {
+      const topology = Object.entries(parameters as Record<string, string>).filter(([name]) => /topology|affinity/i.test(name));
+      expect(topology, metadata.name).toEqual([['poolHasTopologyKey', gateKey]]);
+      expect(policies.filter(({ spec }) => spec.storageClassName === metadata.name)).toHaveLength(1);
+    }
+  });
+
+  it('give every pool the gate label and the tier that the first policy looks for', () => {
+    const [{ spec }] = policies as [(typeof policies)[number]];
+    const selectors = [spec.hotPoolSelector, spec.warmPoolSelector, spec.coldPoolSelector].map(({ matchLabels }) => matchLabels);
+    for (const { metadata, spec: pool } of pools) {
+      const { [gateKey]: gate, ...tier } = pool.topology.labelled;
+      expect(gate, metadata.name).toBe('true');
+      expect(selectors, metadata.name).toContainEqual(tier);
+    }
+  });
+
+  it('have in each tier a node more than a volume has replicas', () => {
+    const nodes = new Map<string, Set<string>>();
+    for (const { spec } of pools) {
+      const tier = spec.topology.labelled['storage-tier'];
+      nodes.set(tier, (nodes.get(tier) ?? new Set()).add(spec.node));
+    }
+    const replicasMax = Math.max(...classes.map(({ parameters }) => Number(parameters.repl)));
+    expect(nodes.size).toBe(3);
+    expect([...nodes.values()].filter(({ size }) => size <= replicasMax)).toEqual([]);
   });
 });
 

@@ -1,8 +1,8 @@
 /** The manifests as kustomize renders them, for tests. */
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { provisionKubeAssets } from '@couchestor/shared/testing/kube/assets';
 import { parseAllDocuments } from 'yaml';
-import { kustomize } from '../../scripts/manifests/operator.ts';
+import type { Kustomize } from '../../scripts/manifests/kustomize.ts';
 
 export const root = join(import.meta.dirname, '../..');
 
@@ -15,14 +15,12 @@ export interface Manifest {
   readonly [field: string]: any;
 }
 
-export async function kubectlProgram(): Promise<string> {
-  const install = process.env['COUCHESTOR_NO_INSTALL'] !== '1';
-  const { kubectl } = await provisionKubeAssets({ env: process.env, install, log: (line) => process.stderr.write(`${line}\n`) });
-  return kubectl ?? 'kubectl';
+export async function render(kustomize: Kustomize, folder: string): Promise<Manifest[]> {
+  return manifestsIn(await kustomize(folder));
 }
 
-export async function render(kubectl: string, folder: string): Promise<Manifest[]> {
-  return manifestsIn(await kustomize(kubectl, folder));
+export function manifestsOf(path: string): Manifest[] {
+  return manifestsIn(readFileSync(join(root, path), 'utf8'));
 }
 
 export function manifestsIn(yaml: string): Manifest[] {

@@ -11,6 +11,7 @@ import { parse } from 'yaml';
 import { z } from 'zod';
 import { anchorOf } from '../../scripts/docs/markdown.ts';
 import { metricsPage } from '../../scripts/docs/metrics.ts';
+import { dashboardFile, dashboardQueries, withoutVariables } from './dashboard.ts';
 import { root } from './manifests.ts';
 
 const rulesSchema = z.strictObject({
@@ -92,8 +93,8 @@ function panelSchema<T extends 'timeseries' | 'stat'>(type: T) {
 const alertsFile = join(root, 'deploy/monitoring/alerts.yaml');
 const { groups } = rulesSchema.parse(parse(readFileSync(alertsFile, 'utf8')));
 const alerts = groups.flatMap(({ rules }) => rules);
-const dashboard = dashboardSchema.parse(JSON.parse(readFileSync(join(root, 'deploy/monitoring/dashboard.json'), 'utf8')));
-const queries = dashboard.panels.flatMap((panel) => (panel.type === 'row' ? [] : panel.targets.map(({ expr }) => expr)));
+const dashboard = dashboardSchema.parse(JSON.parse(readFileSync(dashboardFile, 'utf8')));
+const queries = dashboardQueries();
 /** What the generated page of all metrics lists; a test of its own keeps that page in step with the code. */
 const exported = [...metricsPage().matchAll(/^\| `(couchestor_\w+)`/gm)].map(([, name]) => name ?? '');
 
@@ -159,11 +160,6 @@ describe('the dashboard', () => {
     expect(asked.filter(({ uid }) => !chosen.includes(uid))).toEqual([]);
   });
 });
-
-/** What Grafana puts in their place. */
-function withoutVariables(expr: string): string {
-  return expr.replaceAll('$__rate_interval', '1m');
-}
 
 async function promtool(args: readonly string[]): Promise<{ stdout: string }> {
   const prometheus = await provisionServer('prometheus', { install: true, log: (line) => process.stderr.write(`${line}\n`) });

@@ -15,18 +15,22 @@ import { waitUntil } from '@couchestor/shared/testing/wait-until';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type NatsUser, natsServerConfig, natsUsers, passwordVariable } from '../../scripts/manifests/nats-config.ts';
 import { couchestor, type Running, start } from '../e2e/couchestor.ts';
+import { dashboardQueries, queriesWithoutData } from './dashboard.ts';
 import { type InstalledServer, startInstalledNats } from './installed-servers.ts';
-import { root } from './manifests.ts';
+import { fixtures, writeQuickScenario } from './scenario.ts';
 
 const host = '127.0.0.1';
 const passwords = Object.fromEntries(natsUsers.map((user) => [user, `p${user.length}2345`])) as Record<NatsUser, string>;
 
 let folder: string;
 let nats: InstalledServer;
+let prometheus: TestServer;
 let others: TestServer[] = [];
 const processes: Running[] = [];
 
 const urlOf = (user: NatsUser): string => `nats://${user}:${passwords[user]}@${host}:${nats.port}`;
+const names = ['mayastor-simulator', 'metrics-watcher', 'policy-brain', 'migrator'];
+const startedAtMs = Date.now();
 const natsLog = (): Promise<string> => readFile(join(folder, 'nats.log'), 'utf8');
 
 beforeAll(async () => {
@@ -47,18 +51,17 @@ afterAll(async () => {
 it('moves a volume with each service as its own user, and NATS refuses none of them anything', async () => {
   const address = async (): Promise<string> => `${host}:${await freePort()}`;
   const [api, exporter, admin] = [await address(), await address(), await address()];
-  const [redis, prometheus] = await Promise.all([
-    startTestRedis(),
-    startTestPrometheus({ targets: [{ job: 'mayastor', address: exporter }], scrapeIntervalMs: 1_000 }),
-  ]);
+  const own = Object.fromEntries(await Promise.all(names.map(async (name) => [name, await address()] as const)));
+  const targets = [{ job: 'mayastor', address: exporter }, ...names.map((job) => ({ job, address: own[job] ?? '' }))];
+  const redis = await startTestRedis();
+  prometheus = await startTestPrometheus({ targets, scrapeIntervalMs: 1_000 });
   others = [redis, prometheus];
-  const fixtures = join(root, 'tests/e2e/fixtures');
   const run = async (service: string, args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<void> => {
-    const own = await address();
-    processes.push(start(['run', service, '--metrics-addr', own, '--health-addr', own, ...args], { env }));
+    const at = own[service] ?? '';
+    processes.push(start(['run', service, '--metrics-addr', at, '--health-addr', at, ...args], { env }));
   };
   const addresses = ['--listen', api, '--exporter-addr', exporter, '--admin-addr', admin];
-  await run('mayastor-simulator', ['--data-dir', folder, '--scenario', join(fixtures, 'stack.yaml'), ...addresses]);
+  await run('mayastor-simulator', ['--data-dir', folder, '--scenario', await writeQuickScenario(folder), ...addresses]);
   const env = {
     MAYASTOR_URL: `http://${api}`,
     PROMETHEUS_URL: prometheus.url,
@@ -86,8 +89,27 @@ it('moves a volume with each service as its own user, and NATS refuses none of t
     const { code, stderr } = await cli(...words);
     expect(code, `${words.join(' ')}: ${stderr}`).toBe(0);
   }
+  const kubeconfig = join(folder, 'none');
+  const doctor = await cli('doctor', '--mayastor-url', `http://${api}`, '--kubeconfig', kubeconfig);
+  expect(doctor.stdout, doctor.stderr).toMatch(/(ok|warning) +nats /);
+  expect(doctor.stdout).not.toContain(passwords.cli);
+  const undone = await cli('uninstall', '--dry-run', '--mayastor-url', `http://${api}`, '--kubeconfig', kubeconfig);
+  expect(undone).toMatchObject({ code: 1, stderr: expect.stringContaining('KUBE_CONFIG') });
   expect((await natsLog()).split('\n').filter((line) => /violation/i.test(line))).toEqual([]);
 }, 240_000);
+
+it('has had data meanwhile for every panel of the dashboard, but for those of what did not happen', async () => {
+  // Counts what could not be used of Prometheus's answers.
+  const mayBeEmpty = ['sum by (kind) (increase(couchestor_watcher_answer_problems_total[1h]))'];
+  expect(dashboardQueries()).toEqual(expect.arrayContaining(mayBeEmpty));
+  let empty: string[] = [];
+  const allHaveData = async (): Promise<boolean> => {
+    empty = (await queriesWithoutData(prometheus.url, startedAtMs)).filter((expr) => !mayBeEmpty.includes(expr));
+    return empty.length === 0;
+  };
+  await waitUntil(allHaveData, { timeoutMs: 45_000, intervalMs: 2_000, what: 'data for every panel' }).catch(() => undefined);
+  expect(empty).toEqual([]);
+}, 60_000);
 
 it('takes every configuration that is generated, of one server and of three', async () => {
   const command = await provisionServer('nats-server', { install: true, log: (line) => process.stderr.write(`${line}\n`) });

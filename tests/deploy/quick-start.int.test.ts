@@ -17,10 +17,10 @@ import type { NatsUser } from '../../scripts/manifests/nats-config.ts';
 import { couchestor, type Running, start } from '../e2e/couchestor.ts';
 import { type InstalledServer, startInstalledNats, startInstalledRedis } from './installed-servers.ts';
 import { Kubectl } from './kubectl.ts';
-import { manifestsIn, root } from './manifests.ts';
+import { manifestsOf, root } from './manifests.ts';
+import { fixtures, writeQuickScenario } from './scenario.ts';
 
 const namespace = 'couchestor-system';
-const fixtures = join(root, 'tests/e2e/fixtures');
 
 let folder: string;
 let server: KubeApiServer;
@@ -33,7 +33,7 @@ const toStop: (() => Promise<void>)[] = [];
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'couchestor-quick-start-'));
   server = await startKubeApiServer();
-  kubectl = await Kubectl.of(server, { folder });
+  kubectl = Kubectl.of(server, { folder });
   await kubectl.applyCrds();
   await kubectl.must(['apply', '--validate=false', '-f', join(root, 'deploy/operator.yaml')]);
   const made = await kubectl.makeSecrets({ namespace, name: 'couchestor-make-secrets' });
@@ -66,7 +66,7 @@ it('brings up an operator that is Ready with its own rights, moves a volume by a
   const prometheus = await startTestPrometheus({ targets: [{ job: 'mayastor', address: exporter }], scrapeIntervalMs: 1_000 });
   toStop.push(prometheus.stop);
   const simulator = ['--listen', api, '--exporter-addr', exporter, '--admin-addr', admin, '--metrics-addr', own, '--health-addr', own];
-  processes.push(start(['run', 'mayastor-simulator', '--data-dir', folder, '--scenario', join(fixtures, 'stack.yaml'), ...simulator]));
+  processes.push(start(['run', 'mayastor-simulator', '--data-dir', folder, '--scenario', await writeQuickScenario(folder), ...simulator]));
 
   const volumes = await kubectl.apply(persistentVolumes(['orders-db', 'orders-archive', 'billing']));
   expect(volumes.code, volumes.stderr).toBe(0);
@@ -123,7 +123,7 @@ async function moved(): Promise<{ success?: boolean }> {
 
 /** Arguments and environment of the container, with what a kubelet puts into them. */
 async function operatorContainer(): Promise<{ args: string[]; env: Record<string, string>; account: string }> {
-  const manifests = manifestsIn(await readFile(join(root, 'deploy/operator.yaml'), 'utf8'));
+  const manifests = manifestsOf('deploy/operator.yaml');
   const pod = manifests.find(({ kind }) => kind === 'Deployment')?.['spec'].template.spec;
   const [container] = pod.containers as { args: string[]; env: Variable[] }[];
   const env: Record<string, string> = {};

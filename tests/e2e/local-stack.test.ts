@@ -165,7 +165,7 @@ describe('a running stack', () => {
     const found = (await answer.json()) as { bytesVerified: number };
     expect(found).toMatchObject({ corrupt: 0, corruptReads: 0, underReplicatedMs: 0 });
     expect(found.bytesVerified).toBeGreaterThan(64 * 1024 * 1024);
-    expect(await couchestor(['doctor', ...at()])).toMatchObject({ code: 0, stdout: expect.stringContaining('open moves') });
+    expect(await couchestor(['doctor', ...at()])).toMatchObject({ code: 0, stdout: expect.stringMatching(/\d open move/) });
   });
 
   it('starts its servers again on the same ports when they are killed', async () => {

@@ -11,7 +11,7 @@ import { createRestApi } from '@couchestor/mayastor-simulator/handlers/rest-api'
 import { openWithFiles } from '@couchestor/mayastor-simulator/simulator.fixture';
 import { erasureCodingPolicies, storagePolicies } from '@couchestor/shared/crds/resources';
 import { KubeApi } from '@couchestor/shared/kubernetes/api';
-import { doctorRole, systemNamespace } from '@couchestor/shared/kubernetes/permissions';
+import { doctorRole, serviceAccounts, systemNamespace } from '@couchestor/shared/kubernetes/permissions';
 import { type KubeApiServer, startKubeApiServer } from '@couchestor/shared/testing/kube/api-server';
 import { waitUntil } from '@couchestor/shared/testing/wait-until';
 import { afterAll, beforeAll, expect, it } from 'vitest';
@@ -89,11 +89,9 @@ async function create(manifest: Manifest): Promise<void> {
   await api.raw({ method: 'POST', path: collection, body: manifest });
 }
 
-async function createFolder(folder: string): Promise<void> {
-  for (const name of readdirSync(join(root, folder)).filter((file) => file.endsWith('.yaml'))) {
-    for (const document of parseAllDocuments(readFileSync(join(root, folder, name), 'utf8'))) {
-      await create(document.toJS());
-    }
+async function createFile(path: string): Promise<void> {
+  for (const document of parseAllDocuments(readFileSync(join(root, path), 'utf8'))) {
+    await create(document.toJS());
   }
 }
 
@@ -109,8 +107,12 @@ it('tells what is missing while nothing is installed, which is a problem only fo
 
 it('finds all well once all of it is installed, policies read and classes right', async () => {
   await create({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: systemNamespace } });
-  await createFolder('deploy/rbac');
-  await createFolder('deploy/crds');
+  for (const file of [...serviceAccounts.map(({ name }) => `deploy/base/${name}/rbac.yaml`), 'deploy/doctor-role.yaml']) {
+    await createFile(file);
+  }
+  for (const name of readdirSync(join(root, 'deploy/crds'))) {
+    await createFile(`deploy/crds/${name}`);
+  }
   const gated = { poolHasTopologyKey: 'couchestor', repl: '2' };
   await create({
     apiVersion: 'storage.k8s.io/v1',

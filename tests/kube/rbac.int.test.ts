@@ -1,10 +1,10 @@
 /**
- * What the accounts of deploy/rbac may do, as a real API server judges, against tests/kube/rbac-matrix.json. A change there is a change of
+ * What the accounts of the manifests may do, as a real API server judges, against tests/kube/rbac-matrix.json. A change there is a change of
  * rights, to be seen in review: UPDATE_RBAC_MATRIX=1 writes it.
  *
  * What every account may (discovery, questions about itself) is left out, as it is the server's and differs between its versions.
  */
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { KubeApi } from '@couchestor/shared/kubernetes/api';
 import { doctorRole, serviceAccounts, systemNamespace } from '@couchestor/shared/kubernetes/permissions';
@@ -13,7 +13,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parseAllDocuments } from 'yaml';
 import { z } from 'zod';
 
-const folder = join(import.meta.dirname, '../../deploy/rbac');
+const deploy = join(import.meta.dirname, '../../deploy');
 const matrixFile = join(import.meta.dirname, 'rbac-matrix.json');
 const setupTimeoutMs = 180_000;
 const testTimeoutMs = 180_000;
@@ -61,9 +61,9 @@ interface Question {
   readonly verb: string;
 }
 
-const manifests = readdirSync(folder)
-  .filter((name) => name.endsWith('.yaml'))
-  .flatMap((name) => parseAllDocuments(readFileSync(join(folder, name), 'utf8')).map((document) => manifestSchema.parse(document.toJS())));
+const manifests = [...serviceAccounts.map(({ name }) => `base/${name}/rbac.yaml`), 'doctor-role.yaml'].flatMap((path) =>
+  parseAllDocuments(readFileSync(join(deploy, path), 'utf8')).map((document) => manifestSchema.parse(document.toJS())),
+);
 const accounts = [...serviceAccounts.map(({ name }) => name), doctorRole.name];
 
 describe('the manifests', () => {

@@ -1,4 +1,10 @@
 /** The doctor at a simulated cluster's real REST API, with NATS away, empty, or with a move in its journal. */
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { json } from 'node:stream/consumers';
 import { scenarioWith } from '@couchestor/mayastor-simulator/domain/cluster.fixture';
 import { createRestApi } from '@couchestor/mayastor-simulator/handlers/rest-api';
 import { openWithFiles, volumeNamed } from '@couchestor/mayastor-simulator/simulator.fixture';
@@ -80,12 +86,52 @@ function administrators(): { pools: string[]; nodes: string[] } {
   };
 }
 
+/** An API server with one Lease, which is free, and a kubeconfig for it. */
+async function leasesOnly(): Promise<{ api: Server; kubeconfig: string; writes: { at: string; holder: string }[] }> {
+  interface Stored {
+    metadata: Record<string, unknown>;
+    spec: { holderIdentity: string };
+  }
+  let lease: Stored = {
+    metadata: {
+      name: 'couchestor-gate',
+      namespace: 'couchestor-system',
+      uid: 'u',
+      resourceVersion: '100',
+      creationTimestamp: '2026-01-01T00:00:00Z',
+    },
+    spec: { holderIdentity: '' },
+  };
+  const writes: { at: string; holder: string }[] = [];
+  const api = createServer(async (request, response) => {
+    if (request.url?.includes('/leases') && request.method !== 'GET') {
+      const given = (await json(request)) as Stored;
+      lease = { ...given, metadata: { ...given.metadata, resourceVersion: String(writes.length + 101) } };
+      writes.push({ at: request.url, holder: given.spec.holderIdentity });
+    }
+    const found = request.url?.includes('/leases') ? lease : undefined;
+    const missing = { kind: 'Status', apiVersion: 'v1', status: 'Failure', reason: 'NotFound', message: 'not found', code: 404 };
+    response.writeHead(found === undefined ? 404 : 200, { 'content-type': 'application/json' });
+    response.end(JSON.stringify(found ?? missing));
+  });
+  await new Promise<void>((resolve) => void api.listen(0, '127.0.0.1', resolve));
+  const kubeconfig = join(await mkdtemp(join(tmpdir(), 'couchestor-doctor-')), 'config');
+  const server = `http://127.0.0.1:${(api.address() as AddressInfo).port}`;
+  const file = {
+    'current-context': 'it',
+    contexts: [{ name: 'it', context: { cluster: 'it' } }],
+    clusters: [{ name: 'it', cluster: { server } }],
+  };
+  await writeFile(kubeconfig, JSON.stringify(file));
+  return { api, kubeconfig, writes };
+}
+
 describe('with Mayastor alone', () => {
   it('says that a cluster at rest is clean', async () => {
     const { code, out } = await run('--nats-url', nobody);
     expect(code).toBe(0);
     expect(out).toContain('Nothing of ours is left in Mayastor.');
-    expect(out).toContain('NATS      away (nobody listens at nats://127.0.0.1:1)');
+    expect(out).toContain('NATS      away, open moves are not known (nobody listens at nats://127.0.0.1:1)');
   });
 
   it('tells everything that is left and changes nothing', async () => {
@@ -96,16 +142,43 @@ describe('with Mayastor alone', () => {
     expect(found).toMatchObject({
       clean: false,
       nats: { state: 'away' },
-      volumes: [{ volumeId, moveId, originalReplicas: 2, numReplicas: 3, extra: { pool: 'hot-n3', node: 'n3' } }],
+      volumes: [{ volumeId, moveId, originalReplicas: 2, numReplicas: 3, extra: { pool: 'hot-n3', node: 'n3' }, removal: [] }],
       foreignCordons: ['pool hot-n2', 'node n2 (maintenance)'],
     });
     expect(found.gates.map(({ where }) => where).sort()).toEqual(['node n2', 'pool cold-n3', 'pool cold-n4', 'pool hot-n1', 'pool hot-n4']);
     expect(administrators().pools).toEqual(['hot-n2', 'hot-n4', 'cold-n3', 'cold-n4']);
   });
 
+  it('undoes nothing without being forced, for a migrator may be at work that NATS would tell of', async () => {
+    await leaveEverything();
+    const undoing = run('--nats-url', nobody, '--undo-gates');
+    await expect(undoing).rejects.toThrow(
+      /CLI_MOVES_UNKNOWN.*--nats-url.*--force.*NATS is away: nobody listens at nats:\/\/127\.0\.0\.1:1/,
+    );
+    expect(administrators().pools).toEqual(['hot-n2', 'hot-n4', 'cold-n3', 'cold-n4']);
+  });
+
+  it('takes the Lease of the gate, where the migrators keep one, and lets go of it', async () => {
+    await leaveEverything();
+    const { api, kubeconfig, writes } = await leasesOnly();
+    try {
+      const coordination = ['--coordination', 'kubernetes', '--kubeconfig', kubeconfig];
+      const { out } = await run('--nats-url', nobody, '--undo-gates', '--force', ...coordination);
+      expect(out).toContain('undone  uncordon pool cold-n3: done');
+      expect(writes.map(({ at }) => at)).toEqual(
+        writes.map(() => '/apis/coordination.k8s.io/v1/namespaces/couchestor-system/leases/couchestor-gate'),
+      );
+      expect(writes[0]?.holder).toMatch(/^doctor /);
+      expect(writes.at(-1)?.holder).toBe('');
+    } finally {
+      api.close();
+      await rm(dirname(kubeconfig), { recursive: true });
+    }
+  });
+
   it('undoes gates and biases by their marks, leaves what is an administrator’s, and tells how to remove the extra replica', async () => {
     await leaveEverything();
-    const { code, out } = await run('--nats-url', nobody, '--undo-gates');
+    const { code, out } = await run('--nats-url', nobody, '--undo-gates', '--force');
     expect(out).toContain('undone  put label couchestor=true back on pool hot-n1: done');
     expect(out).toContain(`kubectl mayastor scale volume ${volumeId} 2`);
     // The mark of the volume, and the replica that it tells of, are left.
@@ -115,7 +188,7 @@ describe('with Mayastor alone', () => {
     expect(Object.values(pools).every(({ labels }) => labels['couchestor'] === 'true' && labels[gateMarkKey] === undefined)).toBe(true);
     expect(volumes[volumeId]?.replicas).toHaveLength(3);
 
-    const again = await run('--nats-url', nobody, '--undo-gates', '--json');
+    const again = await run('--nats-url', nobody, '--undo-gates', '--force', '--json');
     expect(JSON.parse(again.out)).toMatchObject({ gates: [], undone: [], clean: false });
   });
 
@@ -129,7 +202,7 @@ describe('with Mayastor alone', () => {
           : simulator.engine.call(request),
     });
     url = await app.listen({ host: '127.0.0.1', port: 0 });
-    const { code, out } = await run('--nats-url', nobody, '--undo-gates', '--json');
+    const { code, out } = await run('--nats-url', nobody, '--undo-gates', '--force', '--json');
     expect(code).toBe(1);
     expect(JSON.parse(out)).toMatchObject({ gates: [{ where: 'pool cold-n3', what: 'cordoned' }] });
     expect(administrators().pools).toEqual(['hot-n2', 'cold-n3']);

@@ -10,9 +10,18 @@ import { checkLines, hasProblem } from '../doctor/check-report.ts';
 import { type Judged, judgeAll } from '../doctor/checks.ts';
 import { type Findings, findingsOf, isClean } from '../doctor/findings.ts';
 import { gatherFacts, type Places } from '../doctor/gather.ts';
-import { closeJournal, type JournalView, type OpenMayastor, openAround, openCluster, readCluster, readJournal } from '../doctor/look.ts';
+import {
+  closeJournal,
+  type JournalView,
+  movesKnown,
+  type OpenMayastor,
+  openAround,
+  openCluster,
+  readCluster,
+  readJournal,
+} from '../doctor/look.ts';
 import { placeOptions, resolvePlaces } from '../doctor/options.ts';
-import { removalCommands, reportLines } from '../doctor/report.ts';
+import { journalWords, removalCommands, reportLines } from '../doctor/report.ts';
 import { gateLeaseMs, type Undone, undoGates } from '../doctor/undo-gates.ts';
 import { exitCodes } from '../errors.ts';
 
@@ -24,13 +33,14 @@ export const doctor = defineCommand(
   {
     usage: ['couchestor doctor [--undo-gates [--force]] [options]'],
     summary:
-      'Whether everything is as moves need it: Mayastor, pools and StorageClasses, measuring, clocks, Kubernetes, NATS and Redis; each check with its finding and the cure. And what of ours stands in Mayastor: cordons, labels that were taken off, marks of volumes, extra replicas. What cannot be looked at is not checked, and says why: NATS, Redis and Kubernetes may be away. It changes nothing, unless told to by --undo-gates, which lifts our cordons and puts labels back; it never touches a replica, nor a cordon of an administrator.\nExit code 0: no check found a problem, and nothing is left that no open move will see to. 1: something is. Warnings do not count.\nJSON: {mayastorUrl, nats: {state, why, open}, checks: [{id, asks, verdict, finding, details, cure}], problems, clean, gates, volumes, unreadable, foreignCordons, undone}.',
+      'Whether everything is as moves need it: Mayastor, pools and StorageClasses, measuring, clocks, Kubernetes, NATS and Redis; each check with its finding and the cure. And what of ours stands in Mayastor: cordons, labels that were taken off, marks of volumes, extra replicas. What cannot be looked at is not checked, and says why: NATS, Redis and Kubernetes may be away. It changes nothing, unless told to by --undo-gates, which lifts our cordons and puts labels back, and refuses while a move is open or NATS is away, unless forced; it never touches a replica, nor a cordon of an administrator.\nExit code 0: no check found a problem, and nothing is left that no open move will see to. 1: something is. Warnings do not count.\nJSON: {mayastorUrl, nats: {state, why, open}, checks: [{id, asks, verdict, finding, details, cure}], problems, clean, gates, volumes, unreadable, foreignCordons, undone}.',
     options: defineOptions({
       undoGates: { flag: 'undo-gates', kind: 'boolean', description: 'Undo cordons and labels of ours, by their marks.' },
       force: {
         flag: 'force',
         kind: 'boolean',
-        description: 'With --undo-gates: also while a move is open or the gate lock is held. Stop the migrator first.',
+        description:
+          'Take it that no migrator is at work: with --undo-gates, also while a move is open, the gate lock is held, or NATS is away; and tell how to remove replicas although NATS is away. Stop every migrator first.',
       },
       prometheusUrl: { ...prometheusUrl, ...optional },
       redisUrl: { ...redisUrl, ...optional },
@@ -49,6 +59,7 @@ export const doctor = defineCommand(
     const { values, stack, policiesDir } = await resolvePlaces(given, env);
     const { timeoutMs } = values;
     const journal = await readJournal({ values, env });
+    const known = movesKnown(journal, values);
     let mayastor: OpenMayastor | { readonly error: unknown } | undefined;
     try {
       mayastor = await openCluster(values, { timeoutMs }).catch((error: unknown) => ({ error }));
@@ -67,7 +78,7 @@ export const doctor = defineCommand(
       const marks = 'error' in mayastor ? undefined : await lookAtMarks(mayastor, journal, { ...values, env, tell: output.note });
       const url = 'error' in mayastor ? undefined : redactUrls(mayastor.url);
       if (values.json) {
-        printJson(output, asJson({ url, journal, judged, marks }));
+        printJson(output, asJson({ url, journal, judged, marks, known }));
       } else {
         output.print(`Mayastor  ${url ?? 'not found'}`);
         output.print(`NATS      ${journalWords(journal)}`);
@@ -79,7 +90,7 @@ export const doctor = defineCommand(
         if (marks === undefined) {
           output.print('Whether anything of ours is left in Mayastor is not known.');
         } else {
-          reportLines(marks.left, { paint: output.paint, undoing: values.undoGates }).forEach(output.print);
+          reportLines(marks.left, { paint: output.paint, undoing: values.undoGates, movesKnown: known }).forEach(output.print);
         }
       }
       return marks?.clean && !hasProblem(judged) ? exitCodes.ok : exitCodes.failed;
@@ -126,22 +137,12 @@ async function lookAtMarks(
   return { left, clean: isClean(left) && undone.every(({ ok }) => ok), undone };
 }
 
-function journalWords(journal: JournalView): string {
-  switch (journal.kind) {
-    case 'away':
-      return `away (${journal.why}): whether a move is open is not known`;
-    case 'unreadable':
-      return `not readable: ${journal.why}`;
-    case 'read':
-      return `${journal.client.natsUrl}, ${journal.open.length} open moves`;
-  }
-}
-
 function asJson(o: {
   url: string | undefined;
   journal: JournalView;
   judged: readonly Judged[];
   marks: Marks | undefined;
+  known: boolean;
 }): Record<string, unknown> {
   const { journal, marks } = o;
   return {
@@ -150,15 +151,15 @@ function asJson(o: {
     checks: o.judged,
     problems: o.judged.filter(({ verdict }) => verdict === 'problem').length,
     clean: marks?.clean ?? false,
-    ...(marks === undefined ? {} : findingsAsJson(marks.left)),
+    ...(marks === undefined ? {} : findingsAsJson(marks.left, o.known)),
     ...(marks?.undone === undefined ? {} : { undone: marks.undone }),
   };
 }
 
-function findingsAsJson({ gates, volumes, unreadable, foreignCordons }: Findings): Record<string, unknown> {
+function findingsAsJson({ gates, volumes, unreadable, foreignCordons }: Findings, known: boolean): Record<string, unknown> {
   return {
     gates: gates.map(({ leftover: _leftover, ...gate }) => gate),
-    volumes: volumes.map((volume) => ({ ...volume, removal: removalCommands(volume) })),
+    volumes: volumes.map((volume) => ({ ...volume, removal: known ? removalCommands(volume) : [] })),
     unreadable,
     foreignCordons,
   };

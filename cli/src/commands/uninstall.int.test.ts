@@ -3,7 +3,10 @@ import { scenarioWith } from '@couchestor/mayastor-simulator/domain/cluster.fixt
 import { createRestApi } from '@couchestor/mayastor-simulator/handlers/rest-api';
 import { openWithFiles, volumeNamed } from '@couchestor/mayastor-simulator/simulator.fixture';
 import { type Bus, connectBus } from '@couchestor/shared/bus/connect';
+import { listPolicies } from '@couchestor/shared/contracts/brain';
 import { cancelMove, journalBucket, type MoveRecord } from '@couchestor/shared/contracts/migrator';
+import { describeError } from '@couchestor/shared/errors';
+import type { KubeApi } from '@couchestor/shared/kubernetes/api';
 import { MayastorClient } from '@couchestor/shared/mayastor/client';
 import { gateCordonFlags } from '@couchestor/shared/mayastor/undo-gates';
 import { formatGateMark, formatVolumeMark, gateMarkKey, nodeCordonLabel, volumeMarkKey } from '@couchestor/shared/placement/marks';
@@ -17,6 +20,7 @@ import { uninstall } from './uninstall.ts';
 
 const moveId = 'm0123456789abcdef';
 const nobody = 'nats://127.0.0.1:1';
+const forced = ['--nats-url', nobody, '--force'];
 
 interface Outcome {
   readonly clean: boolean;
@@ -25,6 +29,12 @@ interface Outcome {
   readonly left: { gates: unknown[]; volumes: { spent: boolean; removal: string[] }[] };
   readonly remains: { what: string; commands: string[] }[];
 }
+
+const placeOf = (mayastorUrl: string) => ({ mayastorUrl, mayastorNamespace: 'x', mayastorCaFile: undefined, mayastorTokenFile: undefined });
+const someValues = {
+  ...{ wait: undefined, deletePolicies: false, deleteCrds: false, timeoutMs: 300, gateLeaseMs: 3_000, env: {} },
+  ...({ coordination: 'nats', kubeconfig: undefined, podNamespace: 'x' } as const),
+};
 
 let simulator: ReturnType<typeof openWithFiles>;
 let app: ReturnType<typeof createRestApi>;
@@ -87,26 +97,48 @@ function standing(): string[] {
 }
 
 describe('with Mayastor alone', () => {
+  it('does nothing without being forced, for a migrator may be at work that NATS would tell of, and says so in a rehearsal too', async () => {
+    await leaveGates();
+    const before = standing();
+    await expect(run('--nats-url', nobody)).rejects.toThrow(/CLI_MOVES_UNKNOWN.*--nats-url.*--force.*NATS is away: nobody listens at/);
+    const { code, out } = await run('--nats-url', nobody, '--dry-run');
+    expect(code).toBe(1);
+    expect(out).toContain('NATS      away, open moves are not known (nobody listens at nats://127.0.0.1:1)');
+    expect(out).toContain('Nothing would be done: a migrator may be at work. Give --nats-url, or --force');
+    expect(out).not.toMatch(/unmark|uncordon|kubectl|nothing to undo/);
+    const rehearsed = (await run('--nats-url', nobody, '--dry-run', '--json')).outcome();
+    expect(rehearsed).toMatchObject({ clean: false, movesKnown: false, done: [], remains: [], left: { volumes: [{ spent: false }] } });
+    expect(standing()).toEqual(before);
+  });
+
+  it('says once that a kubeconfig is not there, and changes nothing', async () => {
+    await leaveGates();
+    const before = standing();
+    const refused = await run(...forced, '--kubeconfig', '/nonexistent/config').catch(describeError);
+    expect(String(refused).match(/KUBE_CONFIG/g)).toHaveLength(1);
+    expect(standing()).toEqual(before);
+  });
+
   it('undoes all of ours and nothing else, and tells what remains', async () => {
     await leaveGates();
     expect(standing()).toHaveLength(5);
-    const { code, out } = await run('--nats-url', nobody);
+    const { code, out } = await run(...forced);
     expect(standing()).toEqual(['n2 maintenance']);
     expect(code).toBe(0);
     expect(out).toContain('uncordon pool cold-n3');
     expect(out).toContain('kubectl delete namespace couchestor-system');
     expect(out).toContain('Kubernetes was not looked at');
-    const again = (await run('--nats-url', nobody, '--json')).outcome();
+    const again = (await run(...forced, '--json')).outcome();
     expect(again).toMatchObject({ clean: true, done: [] });
   });
 
   it('does nothing in a rehearsal, and tells the same steps in the same order', async () => {
     await leaveGates();
     const before = standing();
-    const rehearsed = await run('--nats-url', nobody, '--dry-run', '--json');
+    const rehearsed = await run(...forced, '--dry-run', '--json');
     expect(standing()).toEqual(before);
     expect(rehearsed.code).toBe(1);
-    const performed = (await run('--nats-url', nobody, '--json')).outcome();
+    const performed = (await run(...forced, '--json')).outcome();
     expect(rehearsed.outcome().done.map(({ words }) => words)).toEqual(performed.done.map(({ words }) => words));
     expect(rehearsed.outcome().done.every(({ answer }) => answer === 'would be done')).toBe(true);
   });
@@ -117,7 +149,7 @@ describe('with Mayastor alone', () => {
     await Promise.all(others.map((pool) => mayastor.cordonPool(pool, gateCordonFlags)));
     await mayastor.setReplicaCount(volumeId, 3);
     await Promise.all(others.map((pool) => mayastor.uncordonPool(pool, gateCordonFlags)));
-    const { code, outcome } = await run('--nats-url', nobody, '--json');
+    const { code, outcome } = await run(...forced, '--json');
     expect(code).toBe(1);
     expect(outcome().left.volumes).toMatchObject([
       { spent: false, removal: expect.arrayContaining([`kubectl mayastor scale volume ${volumeId} 2`]) },
@@ -125,7 +157,7 @@ describe('with Mayastor alone', () => {
     expect(simulator.engine.cluster.volumes[volumeId]?.replicas).toHaveLength(3);
     // Removed by hand: the mark goes the next time.
     await mayastor.setReplicaCount(volumeId, 2);
-    expect((await run('--nats-url', nobody)).code).toBe(0);
+    expect((await run(...forced)).code).toBe(0);
     expect(standing()).toEqual([]);
   });
 
@@ -139,7 +171,7 @@ describe('with Mayastor alone', () => {
           : simulator.engine.call(request),
     });
     url = await app.listen({ host: '127.0.0.1', port: 0 });
-    const { code, outcome } = await run('--nats-url', nobody, '--json');
+    const { code, outcome } = await run(...forced, '--json');
     expect(code).toBe(1);
     expect(
       outcome()
@@ -147,6 +179,59 @@ describe('with Mayastor alone', () => {
         .map(({ words }) => words),
     ).toEqual(['uncordon pool cold-n3']);
     expect(standing()).toEqual(['cold-n3 cordoned', `cold-n3 ${gateMarkKey}`, 'n2 maintenance']);
+  });
+});
+
+describe('deleting definitions', () => {
+  /** Kubernetes with one policy. */
+  function kubernetes(): { api: KubeApi; removed: string[] } {
+    const removed: string[] = [];
+    const stub = {
+      list: async () => ({ items: [{ metadata: { name: 'p' } }], invalid: [], resourceVersion: '1' }),
+      remove: async ({ plural }: { plural: string }, { name }: { name: string }) => void removed.push(`${plural} ${name}`),
+    };
+    return { api: stub as unknown as KubeApi, removed };
+  }
+
+  const performed = async (api: KubeApi) => {
+    const opened = await openCluster(placeOf(url), { timeoutMs: 2_000 });
+    const values = { ...someValues, force: true, deleteCrds: true };
+    const journal = { kind: 'away', why: 'nobody' } as const;
+    try {
+      return await perform({ values, mayastor: opened, journal, api, policiesDir: undefined, tell: () => undefined });
+    } finally {
+      await opened.client.close();
+    }
+  };
+
+  it('comes last', async () => {
+    await leaveGates();
+    const { api, removed } = kubernetes();
+    expect((await performed(api)).done.at(-1)).toMatchObject({
+      words: expect.stringMatching(/^delete CustomResourceDefinition/),
+      ok: true,
+    });
+    expect(removed).toEqual(expect.arrayContaining([expect.stringMatching(/^customresourcedefinitions storagepolicies/)]));
+  });
+
+  it('does not happen where Mayastor could not be freed before', async () => {
+    await leaveGates();
+    await app.close();
+    app = createRestApi({
+      call: async (request) =>
+        request.method === 'DELETE' && request.path === '/v0/pools/cold-n3/cordon'
+          ? { status: 500, body: { details: 'no', message: 'no', kind: 'Internal' }, delayMs: 0 }
+          : simulator.engine.call(request),
+    });
+    url = await app.listen({ host: '127.0.0.1', port: 0 });
+    const { api, removed } = kubernetes();
+    const { done } = await performed(api);
+    expect(removed).toEqual([]);
+    expect(done.at(-1)).toMatchObject({
+      words: expect.stringMatching(/^delete CustomResourceDefinition/),
+      answer: 'not tried: what comes before it is not done',
+      ok: false,
+    });
   });
 });
 
@@ -201,16 +286,25 @@ describe('with an open move', () => {
     expect(rehearsed.remains.some(({ commands }) => commands.some((command) => command.includes('stream rm --force')))).toBe(true);
   });
 
+  it('says first that a brain runs, and is not content then', async () => {
+    await end();
+    const brain = await bus.serve(listPolicies, async () => ({ policies: [], ecPolicies: [], windows: [], epoch: 1 }));
+    const { out, outcome } = {
+      ...(await run('--nats-url', nats.url, '--dry-run')),
+      outcome: await run('--nats-url', nats.url, '--dry-run', '--json'),
+    };
+    await brain.stop();
+    expect(out.split('\n')[3]).toBe('policy-brain still runs, and may begin anew at any time: stop it, then run this again.');
+    expect(outcome.outcome()).toMatchObject({ brainRuns: true });
+    expect(out).toContain('0 open moves');
+  });
+
   /** As the command does it, with a lease that a test can wait for: a store that is new might have forgotten a holder. */
   async function performed(o: { force: boolean; waitMs: number }) {
-    const place = { mayastorUrl: url, mayastorNamespace: 'x', mayastorCaFile: undefined, mayastorTokenFile: undefined };
     const client = { natsUrl: nats.url, dataDir: '/nonexistent', timeoutMs: 2_000, json: false };
-    const [opened, journal] = [await openCluster(place, client), await readJournal({ values: client, env: {} })];
+    const [opened, journal] = [await openCluster(placeOf(url), client), await readJournal({ values: client, env: {} })];
     const notes: string[] = [];
-    const values = {
-      ...{ wait: o.waitMs, force: o.force, deletePolicies: false, deleteCrds: false, timeoutMs: 300, gateLeaseMs: 3_000, env: {} },
-      ...({ coordination: 'nats', kubeconfig: undefined, podNamespace: 'x' } as const),
-    };
+    const values = { ...someValues, wait: o.waitMs, force: o.force };
     const tell = (text: string): void => void notes.push(text);
     try {
       return {

@@ -134,6 +134,13 @@ describe('mayastor-version', () => {
   });
 });
 
+it('names in its cure for pinned volumes the key that another class asks for, or else the usual one', () => {
+  const pinned = storageClass({ poolAffinityTopologyLabel: 'tier: hot' }, { name: 'pinned' });
+  const cureWith = (...classes: StorageClassFacts[]) => judgementOf('pinned-classes', { storageClasses: seen([pinned, ...classes]) }).cure;
+  expect(cureWith(storageClass({ poolHasTopologyKey: 'managed' }))).toContain('poolHasTopologyKey: managed,');
+  expect(cureWith()).toContain('poolHasTopologyKey: couchestor-managed,');
+});
+
 describe('pools-in-tiers', () => {
   const withPools = (more: readonly PoolInput[], facts: Partial<Facts> = {}) =>
     judgementOf('pools-in-tiers', { mayastor: seen(mayastorWith({ pools: [...pools, ...more] })), ...facts });

@@ -8,7 +8,7 @@ import { removalCommands, reportLines } from './report.ts';
 
 const moveId = 'm0123456789abcdef';
 const open = [{ moveId, volumeId: someVolumeId, step: 'wait-sync' }];
-const plain = { paint: painter(false), undoing: false };
+const plain = { paint: painter(false), undoing: false, movesKnown: true };
 const before = [
   { uuid: 'r1', pool: 'cold-1' },
   { uuid: 'r2', pool: 'cold-2' },
@@ -80,6 +80,22 @@ it('names the replica that a move added, and how to take it away so that no othe
     `kubectl mayastor scale volume ${someVolumeId} 2`,
     'kubectl mayastor uncordon node node-hot-1 couchestor-by-hand',
     `kubectl mayastor label pool hot-1 couchestor-move-${someVolumeId}-`,
+  ]);
+});
+
+it('tells nobody how to take away what may belong to an open move, as long as these are not known', () => {
+  for (const volume of [{ replicas: [...before, added] }, { replicas: before }]) {
+    const lines = reportLines(findingsOf(cluster({ pool: marked(false), volume }), []), { ...plain, movesKnown: false }).join('\n');
+    expect(lines).toContain('whether its move is open is not known: what to do is told with --nats-url, or with --force');
+    expect(lines).not.toContain('kubectl');
+  }
+});
+
+it('is not content with nothing while a brain may begin anew', () => {
+  const paint = (text: string, ...styles: string[]): string => `${styles.join(' ')}: ${text}`;
+  expect(reportLines(findingsOf(cluster(), []), { ...plain, paint })).toEqual(['green bold: Nothing of ours is left in Mayastor.']);
+  expect(reportLines(findingsOf(cluster(), []), { ...plain, paint, brainRuns: true })).toEqual([
+    'yellow bold: Nothing of ours is in Mayastor at this moment.',
   ]);
 });
 

@@ -55,6 +55,19 @@ export async function readJournal(o: Parameters<typeof openClient>[0]): Promise<
   }
 }
 
+/**
+ * Whether what belongs to no open move can be told from what a migrator needs: by the journal, or because somebody vouches with --force that
+ * no migrator runs.
+ */
+export function movesKnown(journal: JournalView, { force }: { readonly force: boolean }): boolean {
+  return journal.kind === 'read' || force;
+}
+
+/** Why the journal was not read, for people. */
+export function unknownMoves({ kind, why }: Exclude<JournalView, { kind: 'read' }>): string {
+  return kind === 'away' ? `NATS is away: ${why}` : `NATS listens, but whether a move is open could not be read: ${why}`;
+}
+
 export async function openMoves({ bus }: Pick<Client, 'bus'>): Promise<OpenMove[]> {
   const entries = await bus.bucket(journalBucket).entries();
   return entries.map(({ key, value }) => ({ moveId: value.request.moveId, volumeId: key, step: value.step }));

@@ -1,6 +1,6 @@
 /**
- * Undoes gates and biases by their marks alone, as the next holder of the gate would. Where NATS answers, the gate lock is taken meanwhile,
- * be it a record there or a Lease, so that no migrator begins to rely on what is being undone.
+ * Undoes gates and biases by their marks alone, as the next holder of the gate would. The gate lock is taken meanwhile, so that no
+ * migrator begins to rely on what is being undone: a Lease wherever the migrators keep one, a record in NATS as long as that answers.
  */
 import { hostname } from 'node:os';
 import type { Bus } from '@couchestor/shared/bus/connect';
@@ -13,7 +13,7 @@ import type { MayastorClient } from '@couchestor/shared/mayastor/client';
 import { isAlreadySo, undoCalls } from '@couchestor/shared/mayastor/undo-gates';
 import { CliError } from '../errors.ts';
 import type { GateFinding } from './findings.ts';
-import type { JournalView } from './look.ts';
+import { type JournalView, unknownMoves } from './look.ts';
 
 /** Beyond the lease of a dead holder: for the answers of NATS. */
 const patienceMs = 3_000;
@@ -57,23 +57,24 @@ export interface UndoInput {
   readonly tell: (text: string) => void;
 }
 
-/** Throws CLI_GATES_IN_USE where a migrator may need the gates. */
+/** Throws CLI_MOVES_UNKNOWN or CLI_GATES_IN_USE where a migrator may need the gates. */
 export async function undoGates(o: UndoInput): Promise<Undone[]> {
   const { journal, force } = o;
-  if (journal.kind === 'unreadable' && !force) {
-    throw new CliError('GATES_IN_USE', { because: `NATS listens, but whether a move is open could not be read: ${journal.why}` });
+  if (journal.kind !== 'read' && !force) {
+    throw new CliError('MOVES_UNKNOWN', { because: unknownMoves(journal) });
   }
-  if (journal.kind !== 'read') {
-    return undoAll(o, undefined);
-  }
-  const [move] = journal.open;
+  const open = journal.kind === 'read' ? journal.open : [];
+  const [move] = open;
   if (move !== undefined && !force) {
     throw new CliError('GATES_IN_USE', {
-      because: `${journal.open.length} open: move ${move.moveId} of volume ${move.volumeId} is at ${move.step}`,
+      because: `${open.length} open: move ${move.moveId} of volume ${move.volumeId} is at ${move.step}`,
     });
   }
   const { env, ...coordination } = o.coordination;
-  const { bus } = journal.client;
+  if (journal.kind !== 'read' && coordination.coordination === 'nats') {
+    return undoAll(o, undefined);
+  }
+  const bus = journal.kind === 'read' ? journal.client.bus : noBus;
   const holder = `doctor ${hostname()} ${process.pid}`;
   const { lock, close } = openLock(coordination, { name: gateLockName, holder, leaseMs: o.leaseMs, bus, env, logger: quietOnTerminal });
   try {
@@ -88,8 +89,15 @@ export async function undoGates(o: UndoInput): Promise<Undone[]> {
   }
 }
 
+/** A Lease needs none. */
+const noBus: Pick<Bus, 'bucket'> = {
+  bucket: () => {
+    throw new Error('NATS is away, and with it what is kept there');
+  },
+};
+
 /** Undefined where another process holds the lock and that is to be overridden. */
-async function holdGate(lock: Lock, bus: Bus, o: UndoInput): Promise<LockHold | undefined> {
+async function holdGate(lock: Lock, bus: Pick<Bus, 'bucket'>, o: UndoInput): Promise<LockHold | undefined> {
   const held = o.coordination.coordination === 'nats' ? await bus.bucket(lockBucket).get(gateLockName) : undefined;
   const waitMs = Math.max(o.leaseMs, held?.value.released === false ? held.value.leaseMs : 0) + patienceMs;
   o.tell(`taking the gate lock (for at most ${Math.ceil(waitMs / 1_000)} s)`);

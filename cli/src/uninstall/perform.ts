@@ -6,14 +6,14 @@ import type { KubeApi } from '@couchestor/shared/kubernetes/api';
 import type { Coordination } from '@couchestor/shared/lock-coordination';
 import { type Findings, findingsOf } from '../doctor/findings.ts';
 import { policyFiles } from '../doctor/look/policies.ts';
-import { type JournalView, type OpenMayastor, openAround, readCluster } from '../doctor/look.ts';
+import { type JournalView, movesKnown, type OpenMayastor, openAround, readCluster, unknownMoves } from '../doctor/look.ts';
 import { undoGates } from '../doctor/undo-gates.ts';
 import { CliError } from '../errors.ts';
 import { deleteDefinitionSteps, deletePolicySteps, finalizerSteps, type OurObjects, readOurObjects } from './custom-resources.ts';
 import { endMoves } from './end-moves.ts';
 import { unmarkSteps } from './marks.ts';
 import type { UninstallOutcome } from './report.ts';
-import { makeAll, type Step } from './step.ts';
+import { type Done, makeAll, type Step } from './step.ts';
 
 const forcedWaitMs = 120_000;
 
@@ -44,13 +44,17 @@ export async function rehearse(work: Work): Promise<Found> {
   const { mayastor, journal, api, values } = work;
   const left = findingsOf(mayastor.cluster, await openAround(journal));
   const objects = await readObjects(work);
+  if (!movesKnown(journal, values)) {
+    return { openMoves: [], finalizers: finalizersOf(api, objects), done: [], left, objects };
+  }
   const openMoves = journal.kind === 'read' ? journal.open : [];
   const steps = [
     ...(await policySteps(work, objects)),
     ...openMoves.map(({ moveId, step }) => ({ words: `${values.force ? 'cancel' : 'wait for'} move ${moveId}, at ${step}` })),
     ...left.gates.flatMap(({ undo }) => undo.map((words) => ({ words }))),
     ...unmarkSteps(left, mayastor.client),
-    ...kubernetesSteps(work, objects),
+    ...ownFinalizerSteps(work, objects),
+    ...definitionSteps(work, objects),
   ];
   const done = steps.map(({ words }) => ({ words, answer: 'would be done', ok: true }));
   return { openMoves, finalizers: finalizersOf(api, objects), done, left, objects };
@@ -81,20 +85,23 @@ export async function perform(work: Work): Promise<Found> {
           tell: work.tell,
         });
   const unmarked = await makeAll(unmarkSteps(await look(), client));
-  const inKubernetes = await makeAll(kubernetesSteps(work, before));
+  const finalized = await makeAll(ownFinalizerSteps(work, before));
+  const done = [...ofPolicies, ...undone, ...unmarked, ...finalized];
+  const freed = stillOpen.length === 0 && done.every(({ ok }) => ok);
+  const definitions = definitionSteps(work, before);
   return {
     openMoves: stillOpen,
     finalizers: finalizersOf(api, before),
-    done: [...ofPolicies, ...undone, ...unmarked, ...inKubernetes],
+    done: [...done, ...(freed ? await makeAll(definitions) : definitions.map(notFreed))],
     left: await look(),
     objects: await readObjects(work),
   };
 }
 
-/** Throws MOVES_OPEN before anything is changed. */
+/** Throws MOVES_UNKNOWN or MOVES_OPEN before anything is changed. */
 function refuseWhereInUse({ journal, values }: Work): void {
-  if (journal.kind === 'unreadable' && !values.force) {
-    throw new CliError('MOVES_OPEN', { because: `NATS listens, but whether a move is open could not be read: ${journal.why}` });
+  if (journal.kind !== 'read' && !values.force) {
+    throw new CliError('MOVES_UNKNOWN', { because: unknownMoves(journal) });
   }
   if (journal.kind === 'read' && journal.open.length > 0 && !values.force && values.wait === undefined) {
     throw movesOpen(journal.open);
@@ -142,10 +149,17 @@ async function policySteps({ values, api, policiesDir }: Work, objects: OurObjec
   ];
 }
 
-function kubernetesSteps({ values, api }: Work, objects: OurObjects | undefined): Step[] {
-  return api === undefined || objects === undefined
-    ? []
-    : [...finalizerSteps(objects, api), ...(values.deleteCrds ? deleteDefinitionSteps(objects, api) : [])];
+function ownFinalizerSteps({ api }: Work, objects: OurObjects | undefined): Step[] {
+  return api === undefined || objects === undefined ? [] : finalizerSteps(objects, api);
+}
+
+function definitionSteps({ values, api }: Work, objects: OurObjects | undefined): Step[] {
+  return api === undefined || objects === undefined || !values.deleteCrds ? [] : deleteDefinitionSteps(objects, api);
+}
+
+/** Policies go with their definitions, and who is to try again may need them as they are. */
+function notFreed({ words }: Step): Done {
+  return { words, answer: 'not tried: what comes before it is not done', ok: false };
 }
 
 function finalizersOf(api: KubeApi | undefined, objects: OurObjects | undefined): number | undefined {

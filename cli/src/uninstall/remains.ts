@@ -1,5 +1,6 @@
 /** What is left for a person to delete once Mayastor is free of us. Pure. */
 import { doctorRole, serviceAccounts } from '@couchestor/shared/kubernetes/permissions';
+import { count } from '../doctor/check.ts';
 
 export interface Remaining {
   readonly what: string;
@@ -8,7 +9,6 @@ export interface Remaining {
 }
 
 export interface RemainsInput {
-  readonly brainRuns: boolean;
   /** The data folder of the local stack. Undefined: it is not the local stack. */
   readonly dataDir: string | undefined;
   /** Undefined: Kubernetes was not looked at. */
@@ -31,16 +31,13 @@ export function remainsOf(o: RemainsInput): Remaining[] {
   const { kubernetes } = o;
   const definitions = kubernetes?.definitions ?? [];
   return [
-    ...(o.brainRuns
-      ? [{ what: 'policy-brain still runs, and may request new moves: delete its Deployment, then run this again', commands: [] }]
-      : []),
     ...(kubernetes === undefined
       ? [{ what: 'Kubernetes was not looked at: --kubeconfig', commands: [] }]
       : definitions.length === 0
         ? []
         : [
             {
-              what: `${definitions.length} CustomResourceDefinitions, and ${kubernetes.policies} policies with them`,
+              what: `${count(definitions.length, 'CustomResourceDefinition')}, and ${count(kubernetes.policies, 'policy', 'policies')} with them`,
               commands: [`kubectl delete crd ${definitions.join(' ')}`],
             },
           ]),
@@ -56,7 +53,7 @@ export function remainsOf(o: RemainsInput): Remaining[] {
       ? []
       : [
           {
-            what: `${o.streams.length} streams in NATS, the journal and all histories among them`,
+            what: `${count(o.streams.length, 'stream')} in NATS, the journal and all histories among them`,
             commands: o.streams.map((name) => `nats --server ${o.natsUrl} stream rm --force ${name}`),
           },
         ]),

@@ -60,7 +60,7 @@ async function startMigrator(context: ServiceContext<MigratorConfig>): Promise<v
   const clock = Date.now;
   const holder = `migrator ${hostname()} ${process.pid}`;
   const gateLeaseMs = config.gateLeaseSeconds * 1_000;
-  const gate = openLock(config, { name: gateLockName, holder, leaseMs: gateLeaseMs, bus, env, logger });
+  const gate = openLock(config, { name: gateLockName, holder, leaseMs: gateLeaseMs, bus, env, logger, registry });
   lifecycle.onStop({ name: 'gate lock', budgetMs: 2_000, stop: () => gate.close() });
   const run: RunDeps = {
     bus,

@@ -23,7 +23,10 @@ export class Brain {
   /** Rounds since the start. */
   turn = 0;
   wishes: Wishes = new Map();
+  /** Of the StoragePolicies, also of those that could not be read as one. */
   policyViews: readonly PolicyView[] = [];
+  /** Of ErasureCodingPolicies that may not be used. */
+  ecProblemViews: readonly PolicyView[] = [];
 
   readonly #rounds = new Map<number, WindowRounds>();
   #cluster: Cluster | undefined;

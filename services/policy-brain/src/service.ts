@@ -35,7 +35,16 @@ export const policyBrain: ServiceDefinition<typeof brainOptions> = {
 
     const leaseMs = config.leaderLeaseSeconds * 1_000;
     const holder = `policy-brain ${hostname()} ${process.pid}`;
-    const { lock, close } = openLock(config, { name: lockName, holder, leaseMs, outlastForgottenHolder: false, bus, env, logger });
+    const { lock, close } = openLock(config, {
+      name: lockName,
+      holder,
+      leaseMs,
+      outlastForgottenHolder: false,
+      bus,
+      env,
+      logger,
+      registry,
+    });
     lifecycle.onStop({ name: 'lock', budgetMs: closeBudgetMs, stop: close });
 
     const leadership = await Leadership.begin({
@@ -60,7 +69,7 @@ export const policyBrain: ServiceDefinition<typeof brainOptions> = {
     lifecycle.onStop({ name: 'leadership', budgetMs: endOfTermBudgetMs, stop: () => leadership.stop() });
     health.addReadiness('policy-brain', async () => (leadership.leads ? `leads, term ${term?.epoch}` : 'stands by'));
     if (!leadership.leads) {
-      logger.info('another policy-brain leads: standing by');
+      logger.info('standing by until the lock of the leader is ours');
     }
   },
 };

@@ -118,19 +118,31 @@ export async function startTerm(deps: TermDeps, { lifecycle, stillLeads, superse
   onStop('cluster', async () => stopFollowing?.());
 
   const service = 'policy-brain';
-  const started = await Promise.all([
-    bus.consume(volumeSampled, { service, handle: onVolumeSampled({ brain, clock, onRound: loop.wake }) }),
-    bus.consume(migrationAdvanced, { service, handle: onMigrationAdvanced(handlers) }),
-    bus.consume(migrationFinished, { service, handle: onMigrationFinished(handlers) }),
-    bus.serve(moveStanding, answerMoveStanding(handlers)),
-    bus.serve(listVolumes, answerListVolumes(handlers)),
-    bus.serve(explainVolume, answerExplainVolume(handlers)),
-    bus.serve(listPolicies, answerListPolicies(handlers)),
-    bus.serve(retryVolume, answerRetryVolume({ ...handlers, onRetry: loop.wake })),
-  ]);
+  const started: { stop(): Promise<void> }[] = [];
+  // Registered before they start, so that those that did start are stopped where another cannot.
   onStop('consumers and answers', async () => {
     await Promise.all(started.map((part) => part.stop()));
   });
+  const stopWithTerm = async (starting: Promise<{ stop(): Promise<void> }>): Promise<void> => {
+    const part = await starting;
+    if (lifecycle.signal.aborted) {
+      await part.stop();
+    } else {
+      started.push(part);
+    }
+  };
+  await Promise.all(
+    [
+      bus.consume(volumeSampled, { service, handle: onVolumeSampled({ brain, clock, onRound: loop.wake }) }),
+      bus.consume(migrationAdvanced, { service, handle: onMigrationAdvanced(handlers) }),
+      bus.consume(migrationFinished, { service, handle: onMigrationFinished(handlers) }),
+      bus.serve(moveStanding, answerMoveStanding(handlers)),
+      bus.serve(listVolumes, answerListVolumes(handlers)),
+      bus.serve(explainVolume, answerExplainVolume(handlers)),
+      bus.serve(listPolicies, answerListPolicies(handlers)),
+      bus.serve(retryVolume, answerRetryVolume({ ...handlers, onRetry: loop.wake })),
+    ].map(stopWithTerm),
+  );
   logger.info({ epoch, policies: brain.policySet?.policies.length ?? 0, ledger: [...ledger.entries()].length }, 'the brain leads');
   return {
     epoch,

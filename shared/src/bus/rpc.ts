@@ -71,8 +71,8 @@ export async function serve<Q, A>(
     },
   });
   if (connection.connected) {
-    // Once the server has our subscription, the next question finds us.
-    await connection.nats.flush();
+    // Once the server has our subscription, the next question finds us. Where the connection breaks now, it is sent again with the next one.
+    await connection.nats.flush().catch(() => undefined);
   }
   return {
     stop: async () => {

@@ -22,7 +22,7 @@ export const KubeError = defineErrors('KUBE', {
     help: 'The API server did not answer in time, or a watch fell silent. The outcome of a change is not known: read the object again.',
   },
   UNAUTHORIZED: { retry: true, help: 'The API server does not accept our credentials. They may have expired; check the ServiceAccount.' },
-  FORBIDDEN: { retry: false, help: 'Our account may not do this. Compare its ClusterRole with deploy/rbac.' },
+  FORBIDDEN: { retry: false, help: 'Our account may not do this. Compare its roles with its rbac.yaml in deploy/base.' },
   NOT_FOUND: {
     retry: false,
     help: 'There is no such object, or no such kind of object: where no object is named, the CustomResourceDefinition is missing.',

@@ -66,7 +66,7 @@ describe('a lock in a Lease', () => {
     const before = (await read('annotated'))?.spec?.renewTime;
     await waitUntil(async () => (await read('annotated'))?.spec?.renewTime !== before);
     expect(hold.surelyHeldFor(0)).toBe(true);
-    expect((await read('annotated'))?.metadata.annotations).toEqual({ note: 'of an administrator' });
+    expect((await read('annotated'))?.metadata['annotations']).toEqual({ note: 'of an administrator' });
     await hold.release();
   });
 

@@ -52,9 +52,13 @@ export class ObjectStore<T extends { readonly metadata: ObjectName & { readonly 
 
   #put(key: string, object: T): boolean {
     const before = this.valid.get(key)?.metadata;
+    if (before !== undefined && before.uid === object.metadata.uid && before.resourceVersion === object.metadata.resourceVersion) {
+      // The object stays that was told of: who keeps it would otherwise hold a second one of the same.
+      return false;
+    }
     this.invalid.delete(key);
     this.valid.set(key, object);
-    return before?.uid !== object.metadata.uid || before.resourceVersion !== object.metadata.resourceVersion;
+    return true;
   }
 
   #refuse(key: string, message: string): boolean {

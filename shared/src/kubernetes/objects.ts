@@ -18,7 +18,6 @@ export const metadataSchema = z.object({
   resourceVersion: z.string(),
   generation: z.int().optional(),
   labels: words.optional(),
-  annotations: words.optional(),
   creationTimestamp: z.string().nullish(),
   deletionTimestamp: z.string().optional(),
   finalizers: z.array(z.string()).optional(),
@@ -158,23 +157,10 @@ export const events: Resource<KubernetesEvent> = {
   schema: eventSchema,
 };
 
+/** Labels and nothing besides: no pool is refused for a field that nobody reads. */
 const diskPoolSchema = z.object({
   metadata: metadataSchema,
-  spec: z.object({
-    node: z.string(),
-    disks: z.array(z.string()).optional(),
-    topology: z.object({ labelled: words.nullish() }).nullish(),
-  }),
-  /** Absent until the operator has seen the pool. */
-  status: z
-    .object({
-      cr_state: openEnum.optional(),
-      pool_status: openEnum.nullish(),
-      capacity: z.number().nonnegative().nullish(),
-      used: z.number().nonnegative().nullish(),
-      available: z.number().nonnegative().nullish(),
-    })
-    .nullish(),
+  spec: z.object({ topology: z.object({ labelled: words.nullish() }).nullish() }).nullish(),
 });
 export type DiskPool = z.infer<typeof diskPoolSchema>;
 /** As of OpenEBS 4.3; see `findDiskPools` for older ones. */

@@ -1,6 +1,6 @@
 /**
- * What each service may do in Kubernetes, and why: the one table behind the manifests in deploy/rbac and behind what `couchestor doctor`
- * asks the API server. No wildcards, and nothing that reads a Secret.
+ * What each service may do in Kubernetes, and why: the one table behind the manifests (rbac.yaml of each service in deploy/base) and behind
+ * what `couchestor doctor` asks the API server. No wildcards, and nothing that reads a Secret.
  */
 import type { ServiceName } from '../contracts/define.ts';
 

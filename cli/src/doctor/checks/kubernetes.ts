@@ -32,10 +32,10 @@ export const crdsInstalled: Check = {
 
 export const rightsGiven: Check = {
   id: 'rights',
-  asks: 'May the services do in Kubernetes what they need to (deploy/rbac)?',
+  asks: 'May the services do in Kubernetes what they need to (`rbac.yaml` of each in deploy/base)?',
   judge: ({ rights }) =>
     overSeen(rights, ({ ofServices, accounts }) => {
-      const cure = 'kubectl apply -f deploy/rbac';
+      const cure = 'apply the manifests again, which hold the accounts and their roles: deploy/operator.yaml, or your overlay';
       const details = accounts.flatMap(({ account, missing }) => missing.map((right) => `${account}: ${right}`));
       const asked = accounts.reduce((sum, account) => sum + account.asked, 0);
       if (!ofServices) {

@@ -9,8 +9,8 @@ import { atRest, type PolicyTiers, policiesOf, policyTiers, worldOf } from '../t
 
 /** On every volume that the CSI driver makes, and on every pool. */
 const reservedKey = 'openebs.io/created-by';
-const cure =
-  'make a StorageClass with poolHasTopologyKey: <gate label>, and copy the data to new volumes of it: Mayastor cannot change a volume that exists';
+/** Where no class tells another one. */
+const usualGateKey = 'couchestor-managed';
 
 export const pinnedClasses: Check = {
   id: 'pinned-classes',
@@ -28,7 +28,7 @@ export const pinnedClasses: Check = {
       return amiss(used ? 'problem' : 'warning', {
         finding: `${bad.length} of ${classes.length} Mayastor StorageClasses, ${used ? 'one of a policy among them' : 'none of them of a policy that was seen'}`,
         details: bad.flatMap(({ storageClass: { name }, lines }) => lines.map((line) => `StorageClass ${name}: ${line}`)),
-        cure,
+        cure: cureOf(facts),
       });
     }),
 };
@@ -52,9 +52,17 @@ export const pinnedVolumes: Check = {
       });
       return details.length === 0
         ? ok(`none of ${count(volumes.length, 'volume')} is tied to a tier`)
-        : amiss('warning', { finding: `${details.length} of ${count(volumes.length, 'volume')}`, details, cure });
+        : amiss('warning', { finding: `${details.length} of ${count(volumes.length, 'volume')}`, details, cure: cureOf(facts) });
     }),
 };
+
+/** The key that volumes are to ask for is that of a class which ties none to a tier, as far as one was seen. */
+function cureOf({ storageClasses }: Facts): string {
+  const classes = storageClasses.kind === 'seen' ? storageClasses.value.filter(isMayastorClass) : [];
+  const free = classes.filter((storageClass) => classProblems(storageClass, undefined).length === 0);
+  const key = free.flatMap(gateKeysOf)[0] ?? usualGateKey;
+  return `make a StorageClass with poolHasTopologyKey: ${key}, label every pool with that key, and copy the data to new volumes of it: Mayastor cannot change a volume that exists`;
+}
 
 function policiesSeen({ mayastor, policies, diskPoolLabels }: Facts): readonly PolicyTiers[] | undefined {
   return policies.kind === 'seen' && mayastor.kind === 'seen'

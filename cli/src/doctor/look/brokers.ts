@@ -1,4 +1,6 @@
 /** What NATS and Redis say of themselves. Nothing is made or changed there. */
+import { isMissingStream } from '@couchestor/shared/bus/errors';
+import { serverOf } from '@couchestor/shared/bus/server-of';
 import { buckets, streams } from '@couchestor/shared/contracts/registry';
 import { bucketStream } from '@couchestor/shared/contracts/subjects';
 import { Redis } from 'ioredis';
@@ -6,23 +8,36 @@ import { connect, StorageType } from 'nats';
 import type { NatsFacts, RedisFacts } from '../facts.ts';
 
 export async function lookAtNats(url: string, o: { timeoutMs: number }): Promise<NatsFacts> {
-  const nats = await connect({ servers: url, name: 'couchestor doctor', timeout: o.timeoutMs, reconnect: false, maxReconnectAttempts: 0 });
+  const nats = await connect({
+    ...serverOf(url),
+    name: 'couchestor doctor',
+    timeout: o.timeoutMs,
+    reconnect: false,
+    maxReconnectAttempts: 0,
+  });
   try {
     const version = nats.info?.version ?? 'of unknown version';
     const manager = await nats.jetstreamManager({ timeout: o.timeoutMs, checkAPI: true }).catch(() => undefined);
     if (manager === undefined) {
       return { version, jetStream: false, streams: [] };
     }
-    const ours = new Set([...streams.map(({ name }) => name), ...buckets.map(bucketStream)]);
     const found: NatsFacts['streams'][number][] = [];
-    for await (const { config } of manager.streams.list()) {
-      if (ours.has(config.name)) {
-        found.push({ name: config.name, onDisk: config.storage === StorageType.File });
+    // One by one: the user of the cli may ask for ours, and for no list of all.
+    for (const name of [...streams.map((stream) => stream.name), ...buckets.map(bucketStream)]) {
+      const info = await manager.streams.info(name).catch(missing);
+      if (info !== undefined) {
+        found.push({ name, onDisk: info.config.storage === StorageType.File });
       }
     }
     return { version, jetStream: true, streams: found };
   } finally {
     await nats.close();
+  }
+}
+
+function missing(error: unknown): undefined {
+  if (!isMissingStream(error)) {
+    throw error;
   }
 }
 

@@ -61,6 +61,12 @@ describe('the status of an ErasureCodingPolicy', () => {
     expect(status).not.toHaveProperty('acceptedSpec');
   });
 
+  it('leaves conditions of others in the list', () => {
+    const theirs = { type: 'Approved', status: 'True' as const };
+    const { conditions = [] } = statusOf();
+    expect(statusOf({ before: { conditions: [theirs, ...conditions] } }).conditions).toEqual([...conditions, theirs]);
+  });
+
   it('does not change by being looked at again', () => {
     const before = statusOf({ volumes: 3 });
     expect(statusOf({ volumes: 3, before, nowMs: nowMs + 10 ** 7 })).toEqual(before);

@@ -7,6 +7,7 @@
 import {
   type ErasureCodingPolicySpec,
   type ErasureCodingPolicyStatus,
+  erasureCodingPolicyConditions,
   storageEfficiencyOf,
 } from '@couchestor/shared/erasure-coding-policy';
 
@@ -67,7 +68,11 @@ export function ecStatus({ policy, volumes, stripes, before, nowMs }: EcStatusFa
     // Of the last check that found something new: a time that changes with every look would be a write for every look.
     lastValidationTime: checked ? before.lastValidationTime : new Date(nowMs).toISOString(),
     message,
-    conditions: [readyCondition(policy, { before, nowMs, message })],
+    // Conditions that somebody else keeps in the same list stay theirs.
+    conditions: [
+      readyCondition(policy, { before, nowMs, message }),
+      ...(before?.conditions ?? []).filter(({ type }) => !Object.hasOwn(erasureCodingPolicyConditions, type)),
+    ],
   };
 }
 

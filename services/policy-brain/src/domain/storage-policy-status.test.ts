@@ -78,6 +78,12 @@ describe('the status of a StoragePolicy', () => {
     expect(statusOf({ before: { conditions: [theirs] } }).conditions).toEqual([expect.objectContaining({ type: 'Ready' }), theirs]);
   });
 
+  it('drops conditions of ours that nothing is said of any more', () => {
+    const stale = { type: 'MeasurementUnavailable', status: 'True' as const };
+    const invalid = { ...view, phase: 'Error' as const, conditions: view.conditions.map((one) => ({ ...one, status: 'False' as const })) };
+    expect(statusOf({ view: invalid, before: { conditions: [stale] } }).conditions?.map(({ type }) => type)).toEqual(['Ready']);
+  });
+
   it('never lets totals fall, and keeps lines that the record has lost', () => {
     const before = statusOf();
     const status = statusOf({ before: { ...before, totalMigrations: 90, failedMigrations: 30 }, record: undefined });

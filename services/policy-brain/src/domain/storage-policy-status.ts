@@ -6,7 +6,12 @@
  * history stay that the record has lost.
  */
 import type { PolicyRecord, PolicyView } from '@couchestor/shared/contracts/brain';
-import { type MigrationHistoryEntry, migrationHistoryMax, type StoragePolicyStatus } from '@couchestor/shared/storage-policy';
+import {
+  type MigrationHistoryEntry,
+  migrationHistoryMax,
+  type StoragePolicyStatus,
+  storagePolicyConditions,
+} from '@couchestor/shared/storage-policy';
 import { durationText } from './duration-text.ts';
 import { totalsOf } from './policy-record.ts';
 
@@ -56,8 +61,8 @@ function conditionsOf({ conditions }: PolicyView, o: { generation: number; befor
       lastTransitionTime: since ?? seconds(lastTransitionTime),
     };
   });
-  // Conditions that somebody else keeps in the same list stay theirs.
-  const theirs = o.before.filter(({ type }) => !conditions.some((condition) => condition.type === type));
+  // Conditions that somebody else keeps in the same list stay theirs. Of ours, those go that nothing is said of any more.
+  const theirs = o.before.filter(({ type }) => !Object.hasOwn(storagePolicyConditions, type));
   return [...ours, ...theirs];
 }
 

@@ -6,7 +6,7 @@ import { viewEcPolicies } from './view-ec-policies.ts';
 
 export function answerListPolicies({ brain }: { brain: Brain }) {
   return async (): Promise<z.infer<typeof listPolicies.response>> => ({
-    policies: [...brain.policyViews],
+    policies: [...brain.policyViews, ...brain.ecProblemViews],
     ecPolicies: viewEcPolicies(brain),
     windows: [...brain.windows],
     epoch: brain.epoch,

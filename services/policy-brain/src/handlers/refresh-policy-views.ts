@@ -29,7 +29,8 @@ export interface RefreshDeps {
 export function refreshPolicyViews(deps: RefreshDeps): void {
   const { brain, limits } = deps;
   const nowMs = deps.clock.now();
-  const before = new Map(brain.policyViews.map((view) => [view.name, view.conditions]));
+  const before = conditionsByName(brain.policyViews);
+  const ecBefore = conditionsByName(brain.ecProblemViews);
   const moves = countMoves(deps);
   const movesOf = (policy: string) => ({ active: moves.byPolicy.get(policy) ?? 0, ...totalsOf(deps.records.get(policy)) });
   const troubles = new Map(brain.windows.map((window) => [window, prometheusTrouble(brain.roundsOf(window).complete)]));
@@ -52,17 +53,23 @@ export function refreshPolicyViews(deps: RefreshDeps): void {
       nowMs,
     }),
   );
-  const problems = (brain.policySet?.problems ?? []).map((problem) =>
-    problemView(problem, {
-      moves: problem.kind === undefined ? movesOf(problem.name) : { active: 0, total: 0, failed: 0 },
-      before: before.get(problem.name) ?? [],
-      nowMs,
-    }),
-  );
-  brain.policyViews = [...views, ...problems];
+  const problems = brain.policySet?.problems ?? [];
+  const problemViews = problems
+    .filter(({ kind }) => kind === undefined)
+    .map((problem) => problemView(problem, { moves: movesOf(problem.name), before: before.get(problem.name) ?? [], nowMs }));
+  brain.policyViews = [...views, ...problemViews];
+  // By themselves, because a name may be that of a StoragePolicy too.
+  brain.ecProblemViews = problems
+    .filter(({ kind }) => kind !== undefined)
+    .map((problem) => problemView(problem, { moves: { active: 0, total: 0, failed: 0 }, before: ecBefore.get(problem.name) ?? [], nowMs }));
   logChanges(deps.logger, { before, after: brain.policyViews });
+  logChanges(deps.logger, { before: ecBefore, after: brain.ecProblemViews });
   setMetrics(deps, moves);
   deps.onViews?.();
+}
+
+function conditionsByName(views: readonly PolicyView[]): ReadonlyMap<string, readonly Condition[]> {
+  return new Map(views.map(({ name, conditions }) => [name, conditions]));
 }
 
 function ecPolicyOf(set: PolicySet | undefined, name: string | undefined): StatusFacts['ecPolicy'] {
@@ -92,12 +99,12 @@ function countMoves({ ledger }: RefreshDeps): { byPolicy: ReadonlyMap<string, nu
 }
 
 function logChanges(logger: Logger, o: { before: ReadonlyMap<string, readonly Condition[]>; after: readonly PolicyView[] }): void {
-  for (const { name, conditions } of o.after) {
+  for (const { name, source, conditions } of o.after) {
     for (const { type, status, reason, message } of conditions) {
       const previous = o.before.get(name)?.find((condition) => condition.type === type);
       const news = previous === undefined ? status !== 'False' || type === 'Ready' : previous.status !== status;
       if (news) {
-        logger.info({ policy: name, condition: type, status, reason }, message === '' ? `${type} is ${status}` : message);
+        logger.info({ policy: name, source, condition: type, status, reason }, message === '' ? `${type} is ${status}` : message);
       }
     }
   }
@@ -126,7 +133,8 @@ function setMetrics({ brain, metrics }: RefreshDeps, moves: { accepted: number; 
   metrics.pending.set({ accepted: 'true' }, moves.accepted);
   metrics.pending.set({ accepted: 'false' }, moves.unaccepted);
   metrics.policyConditions.reset();
-  for (const { name, conditions } of brain.policyViews) {
+  // StoragePolicies last: where both kinds have one of this name, decisions are made by that one.
+  for (const { name, conditions } of [...brain.ecProblemViews, ...brain.policyViews]) {
     for (const { type, status } of conditions) {
       metrics.policyConditions.set({ policy: name, type }, status === 'True' ? 1 : 0);
     }

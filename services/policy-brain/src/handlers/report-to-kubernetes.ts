@@ -68,8 +68,8 @@ export function startKubernetesReports(deps: ReportDeps): KubernetesReports {
   return {
     onMoveNews: tellMoveNews({ ...deps, recorder }),
     onViews() {
-      [...cache.storagePolicies.store.keys()].forEach((name) => storage.look(name));
-      [...cache.ecPolicies.store.keys()].forEach((name) => ec.look(name));
+      storage.lookAtAll();
+      ec.lookAtAll();
     },
     async stop() {
       await Promise.all([storage.stop(), ec.stop(), recorder.stop({ budgetMs: lastEventsBudgetMs })]);
@@ -91,6 +91,9 @@ async function storageStatusOf(deps: ReportDeps, { metadata, status }: RawStorag
   }
   // Before anything is written: a record that was lost begins at what the status says.
   await records.seed(name, { total: status?.totalMigrations ?? 0, failed: status?.failedMigrations ?? 0 });
+  if (!brain.stillLeads()) {
+    return undefined;
+  }
   const kept = brain.round?.outcome.counts.get(name)?.kept ?? 0;
   return storagePolicyStatus({ view, kept, generation, record: records.get(name), before: status, nowMs: clock.now() });
 }

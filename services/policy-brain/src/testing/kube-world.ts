@@ -54,10 +54,10 @@ export class KubeWorld {
     }
   }
 
-  /** The account of the brain with its rights and no others, as deploy/rbac has them. */
+  /** The account of the brain with its rights and no others, as its manifest has them. */
   async applyRbac(): Promise<{ namespace: string; name: string }> {
     await this.createNamespace(brainAccount.namespace);
-    const text = await readFile(new URL('../../../../deploy/rbac/policy-brain.yaml', import.meta.url), 'utf8');
+    const text = await readFile(new URL('../../../../deploy/base/policy-brain/rbac.yaml', import.meta.url), 'utf8');
     for (const document of parseAllDocuments(text)) {
       const body = document.toJS() as { apiVersion: string; kind: string; metadata: { namespace?: string } };
       const root = body.apiVersion === 'v1' ? '/api/v1' : `/apis/${body.apiVersion}`;

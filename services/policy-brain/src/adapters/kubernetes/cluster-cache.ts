@@ -13,6 +13,11 @@
  *   policy that was disabled to stop moves would be obeyed by everybody but us. A connection that is silent and not broken is noticed by its
  *   missing bookmarks, so that a change is obeyed within that time and the grace together.
  *
+ * DiskPools are of a definition that is not ours: Mayastor may be installed after us, be upgraded to another version of them, or be removed.
+ * So it is asked time and again which version is served, and what was read in the version before counts until the new one was read, no
+ * longer than the grace. That no version is served any more is believed after the grace only: an API server that has just started may not
+ * have heard of it yet, and pools without their labels are in no tier.
+ *
  * Nothing is started in such a time; a move that is under way goes on to the end of its replica, because stopping half-way is no safer,
  * and before its next replica the migrator asks the brain, which then gives no answer.
  */
@@ -24,6 +29,7 @@ import {
 } from '@couchestor/shared/crds/resources';
 import { describeError } from '@couchestor/shared/errors';
 import type { KubeApi } from '@couchestor/shared/kubernetes/api';
+import { KubeError } from '@couchestor/shared/kubernetes/errors';
 import {
   type DiskPool,
   findDiskPools,
@@ -33,7 +39,7 @@ import {
   persistentVolumes,
 } from '@couchestor/shared/kubernetes/objects';
 import { Reflector, type ReflectorTimings } from '@couchestor/shared/kubernetes/reflector';
-import { resourceName } from '@couchestor/shared/kubernetes/resource';
+import { type Resource, resourceName } from '@couchestor/shared/kubernetes/resource';
 import type { Logger } from '@couchestor/shared/logger';
 import { sleep } from '@couchestor/shared/time';
 import type { Registry } from 'prom-client';
@@ -46,13 +52,16 @@ export interface CacheTimings {
   readonly graceMs: number;
   /** How often it is looked whether everything is up to date. */
   readonly lookIntervalMs: number;
-  /** How often it is asked for DiskPools where the cluster has none, and again after an error. */
+  /** How often it is asked which version of DiskPools the cluster serves. */
   readonly diskPoolsIntervalMs: number;
   readonly reflector: Partial<ReflectorTimings>;
 }
 
 const defaultTimings: CacheTimings = { graceMs: 30_000, lookIntervalMs: 500, diskPoolsIntervalMs: 60_000, reflector: {} };
+/** After an error, and where the version that is followed is not served any more. */
 const diskPoolsRetryMs = 2_000;
+/** As the words of a reflector's problem have it. */
+const notFoundCode = new KubeError('NOT_FOUND').code;
 
 export class ClusterCache {
   readonly storagePolicies: Reflector<RawStoragePolicy>;
@@ -60,7 +69,11 @@ export class ClusterCache {
   readonly volumes: Reflector<PersistentVolume>;
   readonly claims: Reflector<PersistentVolumeClaim>;
   readonly volumesByHandle = new VolumeIndex();
-  #diskPools: Reflector<DiskPool> | undefined;
+  #diskPools: { readonly version: string; readonly reflector: Reflector<DiskPool> } | undefined;
+  /** Of another version, stopped: what it has read counts until the present one has read everything. */
+  #diskPoolsBefore: Reflector<DiskPool> | undefined;
+  /** Since when no version has been served, while one is followed. */
+  #noDiskPoolsSinceMs: number | undefined;
   /** False until the API server has said whether it knows DiskPools at all. */
   #diskPoolsKnown = false;
   #diskPoolsProblem: string | undefined;
@@ -72,7 +85,7 @@ export class ClusterCache {
   readonly #readableListeners = new Set<() => void>();
   readonly #stopping = new AbortController();
   #look: NodeJS.Timeout | undefined;
-  #findingDiskPools: Promise<void> = Promise.resolve();
+  #followingDiskPools: Promise<void> = Promise.resolve();
 
   constructor(o: { api: KubeApi; logger: Logger; registry?: Registry; timings?: Partial<CacheTimings> }) {
     this.#o = o;
@@ -95,9 +108,12 @@ export class ClusterCache {
     for (const reflector of this.#reflectors()) {
       reflector.start();
       // Also where there is nothing to tell of: an empty list is an answer.
-      void reflector.synced.then(() => this.#tellPolicies());
+      void reflector.synced.then(() => {
+        this.#observe();
+        this.#tellPolicies();
+      });
     }
-    this.#findingDiskPools = this.#findDiskPools();
+    this.#followingDiskPools = this.#followDiskPools();
     this.#look = setInterval(() => this.#observe(), this.#timings.lookIntervalMs);
     this.#observe();
   }
@@ -105,8 +121,8 @@ export class ClusterCache {
   async stop(): Promise<void> {
     clearInterval(this.#look);
     this.#stopping.abort();
-    await this.#findingDiskPools;
-    await Promise.all([...this.#reflectors(), this.#diskPools].map((reflector) => reflector?.stop()));
+    await this.#followingDiskPools;
+    await Promise.all([...this.#reflectors(), this.#diskPools?.reflector].map((reflector) => reflector?.stop()));
   }
 
   /** Why nothing may be decided by what is here; undefined where it may. */
@@ -123,12 +139,12 @@ export class ClusterCache {
 
   /** DiskPools by namespace/name. Empty where the cluster does not know such objects. */
   get diskPools(): ReadonlyMap<string, DiskPool> {
-    return this.#diskPools?.store ?? new Map();
+    return this.#readDiskPools?.store ?? new Map();
   }
 
   /** DiskPools that cannot be read as such, by namespace/name. */
   get invalidDiskPools(): ReadonlyMap<string, string> {
-    return this.#diskPools?.invalid ?? new Map();
+    return this.#readDiskPools?.invalid ?? new Map();
   }
 
   /** Calls whenever a policy may have changed, until the returned function is called. */
@@ -149,11 +165,18 @@ export class ClusterCache {
     }
   }
 
+  get #readDiskPools(): Reflector<DiskPool> | undefined {
+    return this.#diskPoolsBefore ?? this.#diskPools?.reflector;
+  }
+
   #reflectors() {
     return [this.storagePolicies, this.ecPolicies, this.volumes, this.claims];
   }
 
   #observe(): void {
+    if (this.#stopping.signal.aborted) {
+      return;
+    }
     const before = this.#freshness.problem;
     this.#freshness.observe(this.#parts(), performance.now());
     const { problem } = this.#freshness;
@@ -172,41 +195,103 @@ export class ClusterCache {
   }
 
   #parts(): Part[] {
-    const pools = this.#diskPools;
     const invalidPools = [...this.invalidDiskPools].map(([key, message]) => `DiskPool ${key} is not readable: ${message}`);
     return [
       partOf('StoragePolicies', this.storagePolicies),
       partOf('ErasureCodingPolicies', this.ecPolicies),
       partOf('PersistentVolumes', this.volumes),
       partOf('PersistentVolumeClaims', this.claims),
-      pools === undefined
+      this.#diskPools === undefined
         ? { name: 'DiskPools', synced: this.#diskPoolsKnown, problem: this.#diskPoolsProblem }
         : // Without its labels nobody knows to which tier a pool belongs, nor in which tier its volumes are.
-          { name: 'DiskPools', synced: pools.hasSynced && invalidPools.length === 0, problem: invalidPools[0] ?? pools.problem },
+          {
+            name: 'DiskPools',
+            synced: this.#readDiskPools?.hasSynced === true && invalidPools.length === 0,
+            problem: invalidPools[0] ?? this.#diskPools.reflector.problem,
+          },
     ];
   }
 
-  /** Which version of DiskPools there is, if any; looked for again while there is none, because Mayastor may be installed after us. */
-  async #findDiskPools(): Promise<void> {
+  /** Asked for as long as the brain runs: the version that is served may change, come and go. */
+  async #followDiskPools(): Promise<void> {
     const { signal } = this.#stopping;
-    while (!signal.aborted && this.#diskPools === undefined) {
+    while (!signal.aborted) {
       let waitMs = this.#timings.diskPoolsIntervalMs;
       try {
         const resource = await findDiskPools(this.#o.api);
-        if (resource !== undefined && !signal.aborted) {
-          this.#o.logger.debug({ resource: resourceName(resource), version: resource.version }, 'DiskPools are read');
-          this.#diskPools = new Reflector({ ...this.#o, resource, timings: this.#timings.reflector, onChange: () => undefined });
-          this.#diskPools.start();
+        if (signal.aborted) {
           return;
         }
-        this.#diskPoolsKnown = true;
+        if (resource === undefined) {
+          await this.#missDiskPools();
+        } else {
+          await this.#readDiskPoolsAs(resource);
+        }
         this.#diskPoolsProblem = undefined;
+        this.#observe();
       } catch (error) {
         // Whether there are any may be asked again; what was answered before stands as long as any other part does.
+        this.#noDiskPoolsSinceMs = undefined;
         this.#diskPoolsProblem = describeError(error).slice(0, 300);
         waitMs = Math.min(waitMs, diskPoolsRetryMs);
       }
-      await sleep(waitMs, signal).catch(() => undefined);
+      await this.#untilDiskPoolsAreDue(waitMs);
+    }
+  }
+
+  async #readDiskPoolsAs(resource: Resource<DiskPool>): Promise<void> {
+    const { version } = resource;
+    this.#noDiskPoolsSinceMs = undefined;
+    if (this.#diskPools?.version === version) {
+      return;
+    }
+    const before = this.#diskPools?.reflector;
+    // First, because both show themselves by the metrics of one kind of object.
+    await before?.stop();
+    if (this.#stopping.signal.aborted) {
+      return;
+    }
+    this.#o.logger.debug({ resource: resourceName(resource), version }, 'DiskPools are read');
+    const reflector = new Reflector({ ...this.#o, resource, timings: this.#timings.reflector, onChange: () => undefined });
+    if (before?.hasSynced === true) {
+      this.#diskPoolsBefore ??= before;
+    }
+    this.#diskPools = { version, reflector };
+    reflector.start();
+    void reflector.synced.then(() => {
+      if (this.#diskPools?.reflector === reflector) {
+        this.#diskPoolsBefore = undefined;
+        this.#observe();
+      }
+    });
+  }
+
+  /** No version is served. */
+  async #missDiskPools(): Promise<void> {
+    this.#noDiskPoolsSinceMs ??= performance.now();
+    if (this.#diskPools !== undefined) {
+      if (performance.now() - this.#noDiskPoolsSinceMs < this.#timings.graceMs) {
+        return;
+      }
+      this.#o.logger.info('DiskPools are not served any more: pools have the labels of Mayastor only');
+      const { reflector } = this.#diskPools;
+      this.#diskPools = undefined;
+      this.#diskPoolsBefore = undefined;
+      await reflector.stop();
+    }
+    this.#diskPoolsKnown = true;
+  }
+
+  /** Earlier where what is followed is not there any more. */
+  async #untilDiskPoolsAreDue(waitMs: number): Promise<void> {
+    const { signal } = this.#stopping;
+    const dueMs = performance.now() + waitMs;
+    for (let leftMs = waitMs; leftMs > 0 && !signal.aborted; leftMs = dueMs - performance.now()) {
+      await sleep(Math.min(leftMs, diskPoolsRetryMs), signal).catch(() => undefined);
+      const isGone = this.#diskPools?.reflector.problem?.includes(notFoundCode) === true;
+      if (isGone || (this.#diskPools !== undefined && this.#noDiskPoolsSinceMs !== undefined)) {
+        return;
+      }
     }
   }
 }

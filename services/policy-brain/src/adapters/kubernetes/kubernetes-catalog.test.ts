@@ -27,7 +27,7 @@ function claim(labels: Record<string, string> = {}): PersistentVolumeClaim {
 
 function diskPool(namespace: string, labels: Record<string, string>, labelled?: Record<string, string>): DiskPool {
   const metadata = { name: 'hot-1', namespace, uid: namespace, resourceVersion: '1', labels };
-  return { metadata, spec: { node: 'node-1', topology: { labelled } } };
+  return { metadata, spec: { topology: { labelled } } };
 }
 
 function catalogOf(o: { volumes?: PersistentVolume[]; claims?: PersistentVolumeClaim[]; pools?: DiskPool[] }): KubernetesCatalog {

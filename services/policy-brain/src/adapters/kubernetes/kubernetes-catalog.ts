@@ -76,7 +76,7 @@ export class KubernetesCatalog implements VolumeCatalog {
 
   poolLabelsOf(pool: Pool): Labels {
     const diskPool = this.#poolsOf.get(pool.id);
-    return { ...diskPool?.metadata.labels, ...diskPool?.spec.topology?.labelled, ...poolLabels(pool) };
+    return { ...diskPool?.metadata.labels, ...diskPool?.spec?.topology?.labelled, ...poolLabels(pool) };
   }
 }
 

@@ -52,6 +52,7 @@ describe('the policies of the custom resources', () => {
       { metadata: metadata('kept'), spec: { dataShards: 4, parityShards: 2, scrubbingEnabled: true }, status: { acceptedSpec: accepted } },
       { metadata: metadata('changed'), spec: { dataShards: 5, parityShards: 2 }, status: { acceptedSpec: accepted } },
       { metadata: metadata('lrc'), spec: { algorithm: 'LRC' } },
+      { metadata: metadata('newer'), spec: { dataShards: 4, parityShards: 2 }, status: {}, acceptedSpecProblem: 'codec: Invalid option' },
     ]);
     const set = policySetOf({ storage: noPolicies, ec });
     expect(set.ecPolicies.map(({ name, spec }) => [name, spec.dataShards])).toEqual([
@@ -61,6 +62,8 @@ describe('the policies of the custom resources', () => {
     expect(set.problems.map(({ name, kind }) => [name, kind])).toEqual([
       ['changed', 'ErasureCodingPolicy'],
       ['lrc', 'ErasureCodingPolicy'],
+      ['newer', 'ErasureCodingPolicy'],
     ]);
+    expect(set.problems.at(-1)?.message).toMatch(/status\.acceptedSpec cannot be read \(codec: Invalid option\)/);
   });
 });

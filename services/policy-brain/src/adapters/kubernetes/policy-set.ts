@@ -41,12 +41,17 @@ export function policySetOf(o: { storage: Stored<RawStoragePolicy>; ec: Stored<R
 }
 
 export function ecPoliciesOf(ec: Pick<Stored<RawErasureCodingPolicy>, 'store'>): EcPolicy[] {
-  return present(ec).map(({ metadata: { name, uid, generation = 0 }, spec, status }) => {
+  return present(ec).map(({ metadata: { name, uid, generation = 0 }, spec, status, acceptedSpecProblem }) => {
     const accepted = status?.acceptedSpec;
     const judged = judgeErasureCodingPolicy(spec ?? {}, accepted);
-    return 'spec' in judged
-      ? { name, uid, generation, accepted, spec: judged.spec, problems: [] }
-      : { name, uid, generation, accepted, spec: undefined, problems: judged.problems };
+    const problems = 'spec' in judged ? [] : [...judged.problems];
+    if (acceptedSpecProblem !== undefined) {
+      // Nobody can tell whether the spec is still the one that stripes are written by.
+      problems.push(
+        `status.acceptedSpec cannot be read (${acceptedSpecProblem}): run the version of CoucheStor that wrote it, or make another policy`,
+      );
+    }
+    return { name, uid, generation, accepted, spec: 'spec' in judged && problems.length === 0 ? judged.spec : undefined, problems };
   });
 }
 

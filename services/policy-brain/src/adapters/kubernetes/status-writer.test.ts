@@ -18,7 +18,7 @@ afterEach(async () => {
 });
 
 /** A store that stands still, as one does that has not heard of our patch yet. */
-function writing(o: { answers?: Error[]; timings?: Partial<StatusTimings> } = {}) {
+function writing(o: { answers?: Error[]; timings?: Partial<StatusTimings>; asking?: Promise<void> } = {}) {
   const object: RawStoragePolicy = { metadata: { name: 'gold', uid: 'u1', resourceVersion: '7', generation: 1 }, spec: {} };
   const store = new Map([['gold', object]]);
   const patches: Patch[] = [];
@@ -41,6 +41,7 @@ function writing(o: { answers?: Error[]; timings?: Partial<StatusTimings> } = {}
     store,
     statusOf: async () => {
       world.looks += 1;
+      await o.asking;
       return world.wanted;
     },
     now: () => 0,
@@ -89,6 +90,33 @@ describe('the writer of a status', () => {
     await waitUntil(() => patches.length === 1);
     writer?.look('gold');
     await waitUntil(() => patches.length === 2);
+  });
+
+  it('writes nothing once it was stopped, also where what to write is only known then', async () => {
+    let answer: () => void = () => undefined;
+    const asking = new Promise<void>((resolve) => {
+      answer = resolve;
+    });
+    const world = writing({ asking });
+    writer?.look('gold');
+    await waitUntil(() => world.looks === 1);
+    const stopped = writer?.stop();
+    answer();
+    await stopped;
+    expect(world.patches).toEqual([]);
+  });
+
+  it('looks at all objects, and knows no more of one that is gone and comes again', async () => {
+    const world = writing({ timings: { gapMs: 60_000 } });
+    writer?.lookAtAll();
+    await waitUntil(() => world.patches.length === 1);
+    world.store.delete('gold');
+    writer?.lookAtAll();
+    world.store.set('gold', world.object);
+    writer?.lookAtAll();
+    // At once and from what is there, as for an object that was never written.
+    await waitUntil(() => world.patches.length === 2);
+    expect(world.patches[1]).toEqual(world.patches[0]);
   });
 
   it('writes nothing into an object that is gone or being deleted', async () => {

@@ -55,7 +55,7 @@ export class StatusWriter<T extends WithStatus> {
     this.#timings = { ...defaultTimings, ...o.timings };
     this.#queue = new WorkQueue({
       name: `${o.resource.plural}/status`,
-      handle: (name) => this.#bring(name),
+      handle: (name, signal) => this.#bring(name, signal),
       logger: o.logger,
       registry: o.registry,
       concurrency,
@@ -67,12 +67,19 @@ export class StatusWriter<T extends WithStatus> {
     this.#queue.add(name);
   }
 
+  /** At every object; those that are gone are forgotten. */
+  lookAtAll(): void {
+    const { store } = this.#o;
+    [...this.#written.keys()].filter((name) => !store.has(name)).forEach((name) => this.#written.delete(name));
+    [...store.keys()].forEach((name) => this.look(name));
+  }
+
   /** What is under way has a moment to end. It may be left: a status that was not written is written by the next leader. */
   async stop(): Promise<void> {
     await Promise.race([this.#queue.stop(), sleep(stopBudgetMs)]);
   }
 
-  async #bring(name: string): Promise<void> {
+  async #bring(name: string, signal: AbortSignal): Promise<void> {
     const { store, resource, api, statusOf, logger } = this.#o;
     const stored = store.get(name);
     if (stored === undefined || stored.metadata.deletionTimestamp !== undefined) {
@@ -81,6 +88,10 @@ export class StatusWriter<T extends WithStatus> {
     }
     const before = this.#asWritten(stored);
     const wanted = await statusOf(before);
+    // It may have taken long, and the term may be over meanwhile.
+    if (signal.aborted) {
+      return;
+    }
     const patch = wanted === undefined ? undefined : statusPatch(before.status, wanted);
     if (patch === undefined || this.#mustWait(name, patch, before)) {
       return;
