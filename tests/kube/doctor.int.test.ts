@@ -171,8 +171,9 @@ it('says the same to somebody who has the doctor’s role alone, and to somebody
   }
 });
 
+// NATS is away, so that only `--force` takes the word of whoever says that no migrator runs.
 it('uninstalls: no finalizer is there, those that are there are removed, and what was asked for is deleted', async () => {
-  const first = await run(uninstall, server.kubeconfig);
+  const first = await run(uninstall, server.kubeconfig, '--force');
   expect(first).toMatchObject({ code: 0, answer: { clean: true, finalizers: 0, done: [] } });
   const { remains } = first.answer as { remains: { commands: string[] }[] };
   expect(remains.flatMap(({ commands }) => commands)).toContain(
@@ -180,22 +181,22 @@ it('uninstalls: no finalizer is there, those that are there are removed, and wha
   );
   const finalizers = ['storage.billyronks.io/tidy', 'example.com/theirs'];
   await api.mergePatch(storagePolicies, { name: 'tiering' }, { metadata: { finalizers } });
-  expect(await run(uninstall, server.kubeconfig, '--dry-run')).toMatchObject({ answer: { finalizers: 1 } });
+  expect(await run(uninstall, server.kubeconfig, '--force', '--dry-run')).toMatchObject({ answer: { finalizers: 1 } });
   expect((await api.get(storagePolicies, { name: 'tiering' }))?.metadata.finalizers).toEqual(finalizers);
-  await run(uninstall, server.kubeconfig);
+  await run(uninstall, server.kubeconfig, '--force');
   expect((await api.get(storagePolicies, { name: 'tiering' }))?.metadata.finalizers).toEqual(['example.com/theirs']);
   await api.mergePatch(storagePolicies, { name: 'tiering' }, { metadata: { finalizers: null } });
 
-  await run(uninstall, server.kubeconfig, '--delete-policies');
+  await run(uninstall, server.kubeconfig, '--force', '--delete-policies');
   expect((await api.list(storagePolicies)).items).toEqual([]);
   expect((await api.list(erasureCodingPolicies)).items).toEqual([]);
-  const last = await run(uninstall, server.kubeconfig, '--delete-crds');
+  const last = await run(uninstall, server.kubeconfig, '--force', '--delete-crds');
   expect(last).toMatchObject({ code: 0, answer: { done: [{ ok: true }, { ok: true }] } });
   await waitUntil(async () => (await checksAs(server.kubeconfig)).of('crds').verdict === 'warning');
 });
 
 it('frees Mayastor also where Kubernetes does not answer, unless it was to delete something there', async () => {
   await server.kill();
-  expect(await run(uninstall, server.kubeconfig)).toMatchObject({ code: 0, answer: { clean: true } });
-  await expect(run(uninstall, server.kubeconfig, '--delete-crds')).rejects.toThrow(/KUBE_UNREACHABLE/);
+  expect(await run(uninstall, server.kubeconfig, '--force')).toMatchObject({ code: 0, answer: { clean: true } });
+  await expect(run(uninstall, server.kubeconfig, '--force', '--delete-crds')).rejects.toThrow(/KUBE_UNREACHABLE/);
 });

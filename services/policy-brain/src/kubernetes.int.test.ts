@@ -197,8 +197,8 @@ describe('a StoragePolicy in Kubernetes', () => {
     await nats.wipe();
     await nats.restart();
     await start();
+    // Without a sample, for which there would be a round: the end of a move is news by itself.
     await end(third, 'failed', 'lasting');
-    await sample();
     await status('lasting', ({ totalMigrations, failedMigrations }) => totalMigrations === 3 && failedMigrations === 2, 'the third move');
 
     // And once more under a brain that runs on.

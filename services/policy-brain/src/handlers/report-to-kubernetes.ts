@@ -65,8 +65,13 @@ export function startKubernetesReports(deps: ReportDeps): KubernetesReports {
     statusOf: async (object) => ecStatusOf(deps, object),
   });
   const recorder = new EventRecorder({ api, component: 'policy-brain', logger, registry });
+  const tell = tellMoveNews({ ...deps, recorder });
   return {
-    onMoveNews: tellMoveNews({ ...deps, recorder }),
+    onMoveNews(news) {
+      tell(news);
+      // Its totals and history are in the record by now, and the next round may be a minute away.
+      storage.lookAtAll();
+    },
     onViews() {
       storage.lookAtAll();
       ec.lookAtAll();
