@@ -6,6 +6,7 @@
  * everything is known, watched and decided, and nothing arrives. The baseline, "earlier implementation", is what the documents of the operator
  * before this one, which was written in Rust, say of it; it was measured on other machines, so its figures are an order of magnitude.
  */
+
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
@@ -20,6 +21,7 @@ import { type Bus, connectBus } from '@couchestor/shared/bus/connect';
 import { volumeSampled } from '@couchestor/shared/contracts/volume-sampled';
 import { createLogger } from '@couchestor/shared/logger';
 import { startKubeApiServer } from '@couchestor/shared/testing/kube/api-server';
+import { createBoundVolume, createNamespace } from '@couchestor/shared/testing/kube/cluster-objects';
 import { startTestNats } from '@couchestor/shared/testing/servers';
 import { waitUntil } from '@couchestor/shared/testing/wait-until';
 
@@ -59,7 +61,7 @@ export async function run(): Promise<void> {
   const rows: Row[] = [];
   try {
     await world.installCrds();
-    await world.createNamespace(namespace);
+    await createNamespace(world.api, namespace);
     await world.createPolicy('bench');
     const kubeconfig = await kube.kubeconfigFor(await world.applyRbac());
     const sources = ['--policy-source', 'kubernetes', '--kubeconfig', kubeconfig, '--coordination', 'kubernetes'];
@@ -67,7 +69,9 @@ export async function run(): Promise<void> {
     const ids: string[] = [];
     for (const size of sizes) {
       const added = Array.from({ length: size - ids.length }, (_, n) => volumeId(ids.length + n));
-      await inParallel(added, (id) => world.createVolume({ volumeId: id, claim: { namespace, name: `claim-${id}` } }));
+      await inParallel(added, (id) =>
+        createBoundVolume(world.api, { uuid: id, storageClassName: 'mayastor', claim: { namespace, name: `claim-${id}` } }),
+      );
       mayastor.volumes.push(...added.map((id) => volumeOf({ id })));
       ids.push(...added);
       const brain = await startBrain(flags);

@@ -4,7 +4,7 @@ import { provisionServer } from '@couchestor/shared/servers/provision';
 import { KillPlan } from '../tests/torture/kill-plan.ts';
 import { runTorture } from '../tests/torture/run-torture.ts';
 
-/** On two cores a kill takes seven seconds. */
+/** Three seconds on two idle cores, several times that where others are at work. */
 const msPerKill = 12_000;
 const warmUpMs = 120_000;
 

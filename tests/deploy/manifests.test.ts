@@ -28,7 +28,7 @@ it('operator.yaml is what kustomize makes of its overlay (npm run docs writes it
 describe.each(overlays)('the overlay %s', (name) => {
   it('runs every pod as the restricted standard asks, without writing to its root file system', () => {
     for (const workload of workloadsOf(rendered[name])) {
-      const pod = workload['spec'].template.spec;
+      const pod = workload.spec.template.spec;
       expect(pod.securityContext, workload.metadata.name).toMatchObject({ runAsNonRoot: true, seccompProfile: { type: 'RuntimeDefault' } });
       expect(pod.securityContext.runAsUser, workload.metadata.name).toBeGreaterThan(0);
       for (const container of pod.containers) {
@@ -43,7 +43,7 @@ describe.each(overlays)('the overlay %s', (name) => {
   });
 
   it('gives every container requests and a limit of memory, and every lasting one a readiness probe', () => {
-    for (const { kind, metadata, spec } of workloadsOf(rendered[name]).map(withSpec)) {
+    for (const { kind, metadata, spec } of workloadsOf(rendered[name])) {
       for (const container of spec.template.spec.containers) {
         expect(container.resources, metadata.name).toMatchObject({
           requests: { cpu: expect.any(String), memory: expect.any(String) },
@@ -58,7 +58,7 @@ describe.each(overlays)('the overlay %s', (name) => {
     const pods = workloadsOf(rendered[name]).map(({ spec }) => ({ labels: spec.template.metadata.labels, ports: portsOf(spec) }));
     const matching = (labels: Record<string, string>) =>
       pods.filter((pod) => Object.entries(labels).every(([key, value]) => pod.labels[key] === value));
-    for (const { kind, spec, metadata } of rendered[name].map(withSpec)) {
+    for (const { kind, spec, metadata } of rendered[name]) {
       if (kind === 'Deployment' || kind === 'StatefulSet') {
         expect(matching(spec.selector.matchLabels), metadata.name).toHaveLength(1);
         expect(matching(spec.selector.matchLabels)[0]?.labels).toEqual(spec.template.metadata.labels);
@@ -77,8 +77,8 @@ describe.each(overlays)('the overlay %s', (name) => {
     const accounts = rendered[name].filter(({ kind }) => kind === 'ServiceAccount').map(({ metadata }) => metadata.name);
     const bound = rendered[name]
       .filter(({ kind }) => /Binding$/.test(kind))
-      .flatMap(({ subjects }) => subjects.map((one: { name: string }) => one.name));
-    for (const { metadata, spec } of workloadsOf(rendered[name]).map(withSpec)) {
+      .flatMap(({ subjects = [] }) => subjects.map((one) => one.name));
+    for (const { metadata, spec } of workloadsOf(rendered[name])) {
       const { serviceAccountName, automountServiceAccountToken } = spec.template.spec;
       if (serviceAccountName === undefined) {
         expect(automountServiceAccountToken, metadata.name).toBe(false);
@@ -90,12 +90,12 @@ describe.each(overlays)('the overlay %s', (name) => {
   });
 
   it('lets no pod be reached or reach out but by a policy of its own', () => {
-    const policies = rendered[name].filter(({ kind }) => kind === 'NetworkPolicy').map(withSpec);
+    const policies = rendered[name].filter(({ kind }) => kind === 'NetworkPolicy');
     expect(policies.find(({ metadata }) => metadata.name === 'default-deny')?.spec).toEqual({
       podSelector: {},
       policyTypes: ['Ingress', 'Egress'],
     });
-    for (const { metadata, spec } of workloadsOf(rendered[name]).map(withSpec)) {
+    for (const { metadata, spec } of workloadsOf(rendered[name])) {
       const labels = spec.template.metadata.labels;
       const own = policies.filter(({ spec: { podSelector } }) => {
         const wanted = Object.entries(podSelector.matchLabels ?? {});
@@ -113,7 +113,7 @@ describe.each(overlays)('the overlay %s', (name) => {
     );
     const config = rendered[name]
       .filter(({ metadata }) => metadata.name.startsWith('couchestor-config'))
-      .flatMap(({ data }) => Object.keys(data));
+      .flatMap(({ data = {} }) => Object.keys(data));
     const ofPods = workloadsOf(rendered[name])
       .filter(({ kind, spec }) => kind === 'Deployment' && /^couchestor\//.test(spec.template.spec.containers[0].image))
       .flatMap(({ spec }) => (spec.template.spec.containers[0].env ?? []).map(({ name: variable }: { name: string }) => variable));
@@ -134,7 +134,7 @@ describe.each(overlays)('the overlay %s', (name) => {
     const several = workloadsOf(rendered[name])
       .filter(({ spec }) => (spec.replicas ?? 1) >= 2)
       .map(({ metadata }) => metadata.name);
-    const budgets = rendered[name].filter(({ kind }) => kind === 'PodDisruptionBudget').map(withSpec);
+    const budgets = rendered[name].filter(({ kind }) => kind === 'PodDisruptionBudget');
     expect(budgets.map(({ metadata }) => metadata.name).sort()).toEqual(several.sort());
     expect(budgets.every(({ spec }) => spec.maxUnavailable === 1)).toBe(true);
   });
@@ -152,14 +152,14 @@ describe('production', () => {
 
   it('names as many routes of NATS as there are servers', () => {
     const config = rendered.production.find(({ kind, metadata }) => kind === 'ConfigMap' && metadata.name.startsWith('nats-config'));
-    expect(config?.['data']['nats.conf'].match(/nats-route:/g)).toHaveLength(3);
+    expect(config?.data?.['nats.conf']?.match(/nats-route:/g)).toHaveLength(3);
   });
 
   it('keeps each stream on all servers of NATS; where there is one of them, nothing is said', () => {
     const said = overlays.map((name) =>
       rendered[name]
         .filter(({ metadata }) => metadata.name.startsWith('couchestor-config'))
-        .map(({ data }) => data[commonOptions.natsStreamReplicas.env]),
+        .map(({ data }) => data?.[commonOptions.natsStreamReplicas.env]),
     );
     expect(said).toEqual([[], [undefined], ['3']]);
   });
@@ -169,9 +169,9 @@ describe('NATS', () => {
   it('may keep as much as all streams reserve, and its volume holds that', () => {
     const reserved = [...streams, ...buckets].reduce((sum, { maxBytes }) => sum + maxBytes, 0);
     const config = rendered.operator.find(({ kind, metadata }) => kind === 'ConfigMap' && metadata.name.startsWith('nats-config'));
-    const allowed = Number(/max_file_store: (\d+)/.exec(config?.['data']['nats.conf'])?.[1]);
+    const allowed = Number(/max_file_store: (\d+)/.exec(config?.data?.['nats.conf'] ?? '')?.[1]);
     const nats = rendered.operator.find(({ kind, metadata }) => kind === 'StatefulSet' && metadata.name === 'nats');
-    const volume = nats?.['spec'].volumeClaimTemplates[0].spec.resources.requests.storage;
+    const volume = nats?.spec.volumeClaimTemplates[0].spec.resources.requests.storage;
     expect(reserved).toBeLessThan(allowed);
     expect(allowed).toBeLessThan(Number.parseInt(volume, 10) * 1024 ** 3);
     expect(volume).toMatch(/^\d+Gi$/);
@@ -181,7 +181,7 @@ describe('NATS', () => {
 describe('local', () => {
   it('has its images built by the Tiltfile, and a Job that runs the command of its manifest', () => {
     const tiltfile = readFileSync(join(root, 'tilt/Tiltfile'), 'utf8');
-    const jobs = rendered.local.filter(({ kind }) => kind === 'Job').map(withSpec);
+    const jobs = rendered.local.filter(({ kind }) => kind === 'Job');
     const images = jobs.map(({ spec }) => spec.template.spec.containers[0].image.split(':')[0]);
     expect(images).toEqual(['couchestor/make-secrets']);
     // Tilt would put the entrypoint of an image in the place of the Job's command.
@@ -195,7 +195,7 @@ describe('operator.yaml', () => {
     const manifests = manifestsOf(operatorPath);
     expect(manifests[0]).toMatchObject({ kind: 'Namespace', metadata: { name: 'couchestor-system' } });
     const operator = manifests.find(({ kind, metadata }) => kind === 'Deployment' && metadata.name === 'couchestor');
-    expect(operator?.['spec'].template.metadata.labels).toMatchObject({ 'app.kubernetes.io/name': 'couchestor' });
+    expect(operator?.spec.template.metadata.labels).toMatchObject({ 'app.kubernetes.io/name': 'couchestor' });
     const elsewhere = manifests.filter(({ metadata }) => metadata.namespace !== undefined && metadata.namespace !== 'couchestor-system');
     expect(elsewhere).toEqual([]);
   });
@@ -203,9 +203,9 @@ describe('operator.yaml', () => {
 
 describe('the examples of StorageClasses and DiskPools', () => {
   const gateKey = 'couchestor-managed';
-  const policies = manifestsOf('deploy/examples/storagepolicy-examples.yaml').map(withSpec);
+  const policies = manifestsOf('deploy/examples/storagepolicy-examples.yaml');
   const classes = manifestsOf('deploy/examples/storageclass-examples.yaml');
-  const pools = manifestsOf('deploy/examples/diskpool-examples.yaml').map(withSpec);
+  const pools = manifestsOf('deploy/examples/diskpool-examples.yaml');
 
   it('ask for the gate label and for no tier, each class with a policy of its own', () => {
     for (const { metadata, parameters } of classes) {
@@ -231,7 +231,7 @@ describe('the examples of StorageClasses and DiskPools', () => {
       const tier = spec.topology.labelled['storage-tier'];
       nodes.set(tier, (nodes.get(tier) ?? new Set()).add(spec.node));
     }
-    const replicasMax = Math.max(...classes.map(({ parameters }) => Number(parameters.repl)));
+    const replicasMax = Math.max(...classes.map(({ parameters }) => Number(parameters?.['repl'])));
     expect(nodes.size).toBe(3);
     expect([...nodes.values()].filter(({ size }) => size <= replicasMax)).toEqual([]);
   });
@@ -243,11 +243,11 @@ describe('passwords', () => {
     const [, keys = ''] = /'couchestor-nats': \[([^\]]+)\]/.exec(script) ?? [];
     expect(keys.split(',').map((key) => key.trim().slice(1, -1))).toEqual([...natsUsers]);
     const nats = rendered.production.find(({ kind, metadata }) => kind === 'StatefulSet' && metadata.name === 'nats');
-    const variables = nats?.['spec'].template.spec.containers[0].env.map(({ name }: { name: string }) => name);
+    const variables = nats?.spec.template.spec.containers[0].env.map(({ name }: { name: string }) => name);
     expect(variables).toEqual(['POD_NAME', ...natsUsers.map(passwordVariable)]);
     for (const name of ['metrics-watcher', 'policy-brain', 'migrator']) {
       const deployment = rendered.production.find(({ kind, metadata }) => kind === 'Deployment' && metadata.name === name);
-      const env = deployment?.['spec'].template.spec.containers[0].env as { name: string; valueFrom?: { secretKeyRef?: object } }[];
+      const env = deployment?.spec.template.spec.containers[0].env as { name: string; valueFrom?: { secretKeyRef?: object } }[];
       expect(env.find((variable) => variable.name === 'NATS_PASSWORD')?.valueFrom?.secretKeyRef).toEqual({
         name: 'couchestor-nats',
         key: name,
@@ -255,11 +255,6 @@ describe('passwords', () => {
     }
   });
 });
-
-function withSpec(manifest: Manifest) {
-  // biome-ignore lint/suspicious/noExplicitAny: of the kind that the test looks at.
-  return manifest as Manifest & { readonly spec: any };
-}
 
 function portsOf(spec: { template: { spec: { containers: { ports?: { name: string }[] }[] } } }): string[] {
   return spec.template.spec.containers.flatMap(({ ports = [] }) => ports.map(({ name }) => name));

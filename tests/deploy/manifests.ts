@@ -6,13 +6,15 @@ import type { Kustomize } from '../../scripts/manifests/kustomize.ts';
 
 export const root = join(import.meta.dirname, '../..');
 
-/** As loose as Kubernetes' objects are: a test reads what it asserts. */
 export interface Manifest {
   readonly apiVersion: string;
   readonly kind: string;
   readonly metadata: { readonly name: string; readonly namespace?: string; readonly labels?: Readonly<Record<string, string>> };
-  // biome-ignore lint/suspicious/noExplicitAny: one type for all kinds, read in tests alone.
-  readonly [field: string]: any;
+  // biome-ignore lint/suspicious/noExplicitAny: each kind has another one, and a test reads what it asserts: what is missing fails it.
+  readonly spec: any;
+  readonly data?: Readonly<Record<string, string>>;
+  readonly parameters?: Readonly<Record<string, string>>;
+  readonly subjects?: readonly { readonly name: string; readonly namespace?: string }[];
 }
 
 export async function render(kustomize: Kustomize, folder: string): Promise<Manifest[]> {

@@ -124,7 +124,7 @@ async function moved(): Promise<{ success?: boolean }> {
 /** Arguments and environment of the container, with what a kubelet puts into them. */
 async function operatorContainer(): Promise<{ args: string[]; env: Record<string, string>; account: string }> {
   const manifests = manifestsOf('deploy/operator.yaml');
-  const pod = manifests.find(({ kind }) => kind === 'Deployment')?.['spec'].template.spec;
+  const pod = manifests.find(({ kind }) => kind === 'Deployment')?.spec.template.spec;
   const [container] = pod.containers as { args: string[]; env: Variable[] }[];
   const env: Record<string, string> = {};
   for (const { name, value, valueFrom } of container?.env ?? []) {

@@ -2,6 +2,7 @@
  * The whole tiering loop by custom resources: every service in a process of its own with the rights of its own account, a real API server,
  * real brokers, and a Mayastor with real bytes. Leader and API server are killed in the middle of a move. The tests follow one another.
  */
+import { readFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -18,13 +19,7 @@ import { nodeCordonLabels, poolCordonedForReplicas, poolLabels, volumeReplicas }
 import { gateMarkKey, isVolumeMarkKey } from '@couchestor/shared/placement/marks';
 import { freePort } from '@couchestor/shared/servers/free-port';
 import type { StoragePolicyStatus } from '@couchestor/shared/storage-policy';
-import { installCrds } from '@couchestor/shared/testing/install-crds';
 import { type KubeApiServer, startKubeApiServer } from '@couchestor/shared/testing/kube/api-server';
-import { quietLogger } from '@couchestor/shared/testing/quiet-logger';
-import { startTestNats, startTestPrometheus, startTestRedis, type TestServer } from '@couchestor/shared/testing/servers';
-import { waitUntil } from '@couchestor/shared/testing/wait-until';
-import { afterAll, beforeAll, expect, it } from 'vitest';
-import { couchestor } from './couchestor.ts';
 import {
   createBoundVolume,
   createDiskPool,
@@ -32,12 +27,23 @@ import {
   createNamespace,
   createStorageClass,
   installDiskPools,
-  readScenario,
-} from './kubernetes-objects.ts';
-import { type ServiceProcess, startService } from './service-process.ts';
+} from '@couchestor/shared/testing/kube/cluster-objects';
+import { installCrds } from '@couchestor/shared/testing/kube/install-crds';
+import { quietLogger } from '@couchestor/shared/testing/quiet-logger';
+import { startTestNats, startTestPrometheus, startTestRedis, type TestServer } from '@couchestor/shared/testing/servers';
+import { type ServiceProcess, startServiceProcess } from '@couchestor/shared/testing/service-process';
+import { waitUntil } from '@couchestor/shared/testing/wait-until';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { parse } from 'yaml';
+import { couchestor } from './couchestor.ts';
+
+interface Scenario {
+  readonly pools: readonly { readonly id: string; readonly node: string; readonly labels: Readonly<Record<string, string>> }[];
+  readonly volumes: readonly { readonly name: string; readonly uuid: string }[];
+}
 
 const scenarioFile = fileURLToPath(new URL('fixtures/kubernetes.yaml', import.meta.url));
-const scenario = readScenario(scenarioFile);
+const scenario = parse(readFileSync(scenarioFile, 'utf8')) as Scenario;
 const setUpTimeoutMs = 180_000;
 const moveTimeoutMs = 90_000;
 const testTimeoutMs = 180_000;
@@ -144,6 +150,10 @@ async function furnish(): Promise<void> {
   for (const { id, node } of pools) {
     await createDiskPool(admin, { namespace: 'mayastor', id, node, labels: { [tierLabel]: id.split('-')[0] ?? '' } });
   }
+}
+
+function startService(name: 'mayastor-simulator' | 'metrics-watcher' | 'policy-brain' | 'migrator', flags: readonly string[]) {
+  return startServiceProcess(new URL(`../../services/${name}/src/main.ts`, import.meta.url), flags);
 }
 
 const uuidOf = (name: string): string => volumes.find((volume) => volume.name === name)?.uuid ?? '';

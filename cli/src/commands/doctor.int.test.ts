@@ -9,10 +9,11 @@ import { scenarioWith } from '@couchestor/mayastor-simulator/domain/cluster.fixt
 import { createRestApi } from '@couchestor/mayastor-simulator/handlers/rest-api';
 import { openWithFiles, volumeNamed } from '@couchestor/mayastor-simulator/simulator.fixture';
 import { connectBus } from '@couchestor/shared/bus/connect';
-import { gateLockName, journalBucket, lockBucket, type MoveRecord } from '@couchestor/shared/contracts/migrator';
+import { gateLockName, journalBucket, lockBucket } from '@couchestor/shared/contracts/migrator';
 import { MayastorClient } from '@couchestor/shared/mayastor/client';
 import { gateCordonFlags } from '@couchestor/shared/mayastor/undo-gates';
 import { formatGateMark, formatVolumeMark, gateMarkKey, nodeCordonLabel, volumeMarkKey } from '@couchestor/shared/placement/marks';
+import { someMoveRequest, someOpenMove } from '@couchestor/shared/testing/facts';
 import { quietLogger } from '@couchestor/shared/testing/quiet-logger';
 import { startTestNats, type TestServer } from '@couchestor/shared/testing/servers';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
@@ -266,7 +267,7 @@ describe('with NATS', () => {
   it('that has an open move explains what belongs to it, and refuses to undo it unless told to', async () => {
     await leaveEverything();
     const bus = await connect();
-    await bus.bucket(journalBucket).create(volumeId, openMove());
+    await bus.bucket(journalBucket).create(volumeId, someOpenMove({ request: someMoveRequest({ moveId, volumeId }), step: 'scale-up' }));
     const report = await run('--nats-url', nats.url, '--json');
     expect(report.code).toBe(0);
     expect(JSON.parse(report.out)).toMatchObject({ clean: true, nats: { state: 'read', open: [{ moveId, step: 'scale-up' }] } });
@@ -291,36 +292,4 @@ describe('with NATS', () => {
     expect(await undo()).toHaveLength(9);
     await bus.close();
   });
-
-  function openMove(): MoveRecord {
-    const at = new Date().toISOString();
-    return {
-      request: {
-        moveId,
-        volumeId,
-        policy: { name: 'p', uid: 'u', generation: 1 },
-        epoch: 1,
-        from: 'hot',
-        to: 'cold',
-        selectors: { hot: { matchLabels: { tier: 'hot' } }, cold: { matchLabels: { tier: 'cold' } } },
-        triggerIops: 1,
-        reason: 'idle',
-        expiresAt: at,
-        syncTimeoutMs: 60_000,
-        capacityWatermarkPercent: 85,
-        allowSnapshots: false,
-        preservationMode: false,
-      },
-      step: 'scale-up',
-      attempt: 0,
-      startedAt: at,
-      scaleDownSent: false,
-      tries: 0,
-      replicasMoved: 0,
-      replicasPlanned: 1,
-      bytesMoved: 0,
-      syncedMs: 0,
-      story: [],
-    };
-  }
 });

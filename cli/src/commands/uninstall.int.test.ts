@@ -4,12 +4,13 @@ import { createRestApi } from '@couchestor/mayastor-simulator/handlers/rest-api'
 import { openWithFiles, volumeNamed } from '@couchestor/mayastor-simulator/simulator.fixture';
 import { type Bus, connectBus } from '@couchestor/shared/bus/connect';
 import { listPolicies } from '@couchestor/shared/contracts/brain';
-import { cancelMove, journalBucket, type MoveRecord } from '@couchestor/shared/contracts/migrator';
+import { cancelMove, journalBucket } from '@couchestor/shared/contracts/migrator';
 import { describeError } from '@couchestor/shared/errors';
 import type { KubeApi } from '@couchestor/shared/kubernetes/api';
 import { MayastorClient } from '@couchestor/shared/mayastor/client';
 import { gateCordonFlags } from '@couchestor/shared/mayastor/undo-gates';
 import { formatGateMark, formatVolumeMark, gateMarkKey, nodeCordonLabel, volumeMarkKey } from '@couchestor/shared/placement/marks';
+import { someMoveRequest, someOpenMove } from '@couchestor/shared/testing/facts';
 import { quietLogger } from '@couchestor/shared/testing/quiet-logger';
 import { startTestNats, type TestServer } from '@couchestor/shared/testing/servers';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
@@ -248,7 +249,7 @@ describe('with an open move', () => {
   beforeEach(async () => {
     await leaveGates();
     bus = await connectBus({ url: nats.url, name: 'migrator', logger: quietLogger() });
-    await bus.bucket(journalBucket).create(volumeId, openMove());
+    await bus.bucket(journalBucket).create(volumeId, someOpenMove({ request: someMoveRequest({ moveId, volumeId }), step: 'scale-up' }));
   });
 
   afterEach(async () => {
@@ -338,36 +339,4 @@ describe('with an open move', () => {
     // Its mark stays, for a migrator that may still come.
     expect(standing()).toEqual([`hot-n3 ${volumeMarkKey(volumeId)}`, 'n2 maintenance']);
   });
-
-  function openMove(): MoveRecord {
-    const at = new Date().toISOString();
-    return {
-      request: {
-        moveId,
-        volumeId,
-        policy: { name: 'p', uid: 'u', generation: 1 },
-        epoch: 1,
-        from: 'hot',
-        to: 'cold',
-        selectors: { hot: { matchLabels: { tier: 'hot' } }, cold: { matchLabels: { tier: 'cold' } } },
-        triggerIops: 1,
-        reason: 'idle',
-        expiresAt: at,
-        syncTimeoutMs: 60_000,
-        capacityWatermarkPercent: 85,
-        allowSnapshots: false,
-        preservationMode: false,
-      },
-      step: 'scale-up',
-      attempt: 0,
-      startedAt: at,
-      scaleDownSent: false,
-      tries: 0,
-      replicasMoved: 0,
-      replicasPlanned: 1,
-      bytesMoved: 0,
-      syncedMs: 0,
-      story: [],
-    };
-  }
 });

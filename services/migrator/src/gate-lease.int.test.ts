@@ -1,4 +1,5 @@
 /** Migrators whose gate is a Lease: real NATS, Redis and API server, and the simulator of Mayastor. */
+
 import { randomBytes } from 'node:crypto';
 import { type Bus, connectBus } from '@couchestor/shared/bus/connect';
 import { moveStanding } from '@couchestor/shared/contracts/brain';
@@ -6,6 +7,7 @@ import { type FinishedMove, migrationAdvanced, migrationFinished, migrationReque
 import { gateLockName, lockBucket } from '@couchestor/shared/contracts/migrator';
 import { KubeApi } from '@couchestor/shared/kubernetes/api';
 import { leases } from '@couchestor/shared/kubernetes/objects';
+import { someMoveRequest } from '@couchestor/shared/testing/facts';
 import { type KubeApiServer, startKubeApiServer } from '@couchestor/shared/testing/kube/api-server';
 import { quietLogger } from '@couchestor/shared/testing/quiet-logger';
 import { startTestNats, startTestRedis, type TestServer } from '@couchestor/shared/testing/servers';
@@ -82,22 +84,7 @@ it(
   'a move goes on under a Lease that its dead holder has left, and gives it back',
   async () => {
     const killed = await start();
-    await others.publish(migrationRequested, {
-      moveId,
-      volumeId,
-      policy: { name: 'gold', uid: 'u', generation: 1 },
-      epoch: 1,
-      from: 'cold',
-      to: 'hot',
-      selectors: { hot: { matchLabels: { 'storage-tier': 'hot' } }, cold: { matchLabels: { 'storage-tier': 'cold' } } },
-      triggerIops: 5_000,
-      reason: 'busy',
-      expiresAt: new Date(Date.now() + 60_000).toISOString(),
-      syncTimeoutMs: 60_000,
-      capacityWatermarkPercent: 85,
-      allowSnapshots: false,
-      preservationMode: false,
-    });
+    await others.publish(migrationRequested, someMoveRequest({ moveId, volumeId }));
     await waitUntil(async () => /^migrator /.test((await holder()) ?? ''), { timeoutMs: 40_000, what: 'the Lease to be held' });
     await killed.end('SIGKILL');
     const left = await holder();

@@ -1,4 +1,5 @@
 /** The migrator as a process, between real servers: NATS, Redis and the simulator of Mayastor. */
+
 import { randomBytes } from 'node:crypto';
 import { type Bus, connectBus } from '@couchestor/shared/bus/connect';
 import { moveStanding } from '@couchestor/shared/contracts/brain';
@@ -13,6 +14,7 @@ import { cancelMove, listMoves, showMove } from '@couchestor/shared/contracts/mi
 import { eventFilter } from '@couchestor/shared/contracts/subjects';
 import { MayastorClient } from '@couchestor/shared/mayastor/client';
 import { findLeftovers, findVolumeMarks } from '@couchestor/shared/placement/marks';
+import { someMoveRequest } from '@couchestor/shared/testing/facts';
 import { quietLogger } from '@couchestor/shared/testing/quiet-logger';
 import { startTestNats, startTestRedis, type TestServer } from '@couchestor/shared/testing/servers';
 import { waitUntil } from '@couchestor/shared/testing/wait-until';
@@ -95,22 +97,7 @@ async function start(flags: readonly string[] = []): Promise<ServiceProcess> {
 }
 
 async function ask(name: Name): Promise<MoveRequest> {
-  const request: MoveRequest = {
-    moveId: `m${randomBytes(8).toString('hex')}`,
-    volumeId: volumeIds[name],
-    policy: { name: 'gold', uid: 'u', generation: 1 },
-    epoch: 1,
-    from: 'cold',
-    to: 'hot',
-    selectors: { hot: { matchLabels: { 'storage-tier': 'hot' } }, cold: { matchLabels: { 'storage-tier': 'cold' } } },
-    triggerIops: 5_000,
-    reason: 'busy',
-    expiresAt: new Date(Date.now() + 60_000).toISOString(),
-    syncTimeoutMs: 60_000,
-    capacityWatermarkPercent: 85,
-    allowSnapshots: false,
-    preservationMode: false,
-  };
+  const request = someMoveRequest({ moveId: `m${randomBytes(8).toString('hex')}`, volumeId: volumeIds[name] });
   await others.publish(migrationRequested, request);
   return request;
 }

@@ -1,4 +1,5 @@
 /** The brain as its process runs it, with its policies in a real API server. */
+
 import { type Bus, connectBus, type Received } from '@couchestor/shared/bus/connect';
 import { listPolicies } from '@couchestor/shared/contracts/brain';
 import {
@@ -11,6 +12,7 @@ import {
 import { type VolumeSample, volumeSampled } from '@couchestor/shared/contracts/volume-sampled';
 import { erasureCodingPolicies, storagePolicies } from '@couchestor/shared/crds/resources';
 import { type KubeApiServer, startKubeApiServer } from '@couchestor/shared/testing/kube/api-server';
+import { createBoundVolume, createNamespace } from '@couchestor/shared/testing/kube/cluster-objects';
 import { quietLogger } from '@couchestor/shared/testing/quiet-logger';
 import { startTestNats, type TestServer } from '@couchestor/shared/testing/servers';
 import { waitUntil } from '@couchestor/shared/testing/wait-until';
@@ -36,7 +38,7 @@ beforeAll(async () => {
   server = await startKubeApiServer();
   world = new KubeWorld(server.kubeconfig);
   await world.installCrds();
-  await world.createNamespace('shop');
+  await createNamespace(world.api, 'shop');
   kubeconfig = await server.kubeconfigFor(await world.applyRbac());
 }, 120_000);
 
@@ -74,7 +76,7 @@ async function addVolume(labels: Record<string, string> = {}): Promise<{ id: str
   volumes += 1;
   const id = volumeId(0x1000 + volumes);
   const claim = `orders-${volumes}`;
-  await world.createVolume({ volumeId: id, claim: { namespace: 'shop', name: claim, labels } });
+  await createBoundVolume(world.api, { uuid: id, storageClassName: 'mayastor', claim: { namespace: 'shop', name: claim, labels } });
   mayastor.volumes.push(volumeOf({ id }));
   return { id, claim };
 }

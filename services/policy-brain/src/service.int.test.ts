@@ -359,7 +359,10 @@ describe('whether a move stands', () => {
     await sample([busy]);
     await requested(1);
     expect(await standing(only())).toEqual({ stands: true, reason: 'policy gold wants the volume in hot' });
-    expect((await standing({ ...only(), moveId: 'mffffffffffffffff' })).stands).toBe(false);
+    expect(await standing({ ...only(), moveId: 'mffffffffffffffff' })).toEqual({
+      stands: false,
+      reason: expect.stringContaining(`the brain now wants move ${only().moveId}`),
+    });
     await accept(only());
     await waitUntil(async () => (await ledgerOf())?.pending?.accepted === true);
     await writePolicy('gold', { enabled: false });

@@ -74,7 +74,7 @@ export async function startTerm(deps: TermDeps, { lifecycle, stillLeads, superse
   const ledger = new LedgerStore(bus, brain);
   await ledger.open();
   onStop('ledger', () => ledger.close());
-  const records = new PolicyRecordStore(bus);
+  const records = new PolicyRecordStore(bus, brain);
   await records.open();
   onStop('policy records', () => records.close());
   const windows = new WindowsRecord(bus);

@@ -48,7 +48,7 @@ export async function startBrain(world: World, process: SimProcess): Promise<Run
   await watchEpoch(bus, { epoch, onSuperseded: () => (superseded = true), onError: () => undefined });
   const ledger = new LedgerStore(bus, brain);
   await ledger.open();
-  const records = new PolicyRecordStore(bus);
+  const records = new PolicyRecordStore(bus, brain);
   await records.open();
   const windows = new WindowsRecord(bus);
   await windows.open();

@@ -1,5 +1,7 @@
 /** Which replica a roll-back may take, to the judge of calls. */
-import { journalBucket, type MoveRecord } from '@couchestor/shared/contracts/migrator';
+
+import { journalBucket } from '@couchestor/shared/contracts/migrator';
+import { someOpenMove } from '@couchestor/shared/testing/facts';
 import { describe, expect, it } from 'vitest';
 import { moveId, request, volumeId } from '../house.ts';
 import { CallJudge } from './call-judge.ts';
@@ -34,22 +36,13 @@ function foundWhere(o: { adopted: boolean; takes: Which }): string[] {
   const placed = (uuid: string) => ({ uuid, pool: model.replicas[uuid]?.pool ?? '', node: '' });
   const lockBook = new LockBook();
   const moves = new MoveBook({ findings, locks: lockBook, movesMax: 1, now: time.now });
-  const record: MoveRecord = {
+  const record = someOpenMove({
     request: request(),
     step: 'roll-back',
-    attempt: 0,
-    startedAt: new Date(0).toISOString(),
     originalReplicas: 2,
     before: [placed(uuids[old] ?? ''), { uuid: 'gone', pool: 'pool-d', node: 'd' }],
     ...(o.adopted ? { newReplica: placed(uuids[ours] ?? '') } : {}),
-    scaleDownSent: false,
-    tries: 0,
-    replicasMoved: 0,
-    replicasPlanned: 1,
-    bytesMoved: 0,
-    syncedMs: 0,
-    story: [],
-  };
+  });
   moves.stored(journalBucket.name, volumeId, record, undefined);
   const process = new SimProcess({ name: 'migrator', time, onDied: () => undefined });
   const caller = new Caller({ name: 'migrator', process, job: { moveId, volumeId } });

@@ -24,7 +24,7 @@ beforeEach(async () => {
   bus = await connectBus({ url: nats.url, name: 'policy-brain', logger: quietLogger() });
   ledger = new LedgerStore(bus, { assertLeads: () => undefined });
   await ledger.open();
-  records = new PolicyRecordStore(bus);
+  records = new PolicyRecordStore(bus, { assertLeads: () => undefined });
   await records.open();
   await ledger.change(id, (entry) => request(entry, { request: requestFor(), numReplicas: 2, sight: '' }));
   await ledger.change(id, (entry) => advance(entry, requestFor().moveId, 'wait-sync'));

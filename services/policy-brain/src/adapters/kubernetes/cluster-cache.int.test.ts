@@ -1,5 +1,6 @@
 import { storagePolicies } from '@couchestor/shared/crds/resources';
 import { type KubeApiServer, startKubeApiServer } from '@couchestor/shared/testing/kube/api-server';
+import { createBoundVolume, createDiskPool, createNamespace } from '@couchestor/shared/testing/kube/cluster-objects';
 import { quietLogger } from '@couchestor/shared/testing/quiet-logger';
 import { waitUntil } from '@couchestor/shared/testing/wait-until';
 import { Registry } from 'prom-client';
@@ -19,8 +20,8 @@ beforeAll(async () => {
   server = await startKubeApiServer({ own: true });
   world = new KubeWorld(server.kubeconfig);
   await world.installCrds();
-  await world.createNamespace('shop');
-  await world.createNamespace('openebs');
+  await createNamespace(world.api, 'shop');
+  await createNamespace(world.api, 'openebs');
 }, 120_000);
 
 afterAll(async () => {
@@ -92,8 +93,9 @@ describe('volumes and pools in a real API server', () => {
     await open();
     await readable();
     const id = volumeId(1);
-    await world.createVolume({
-      volumeId: id,
+    await createBoundVolume(world.api, {
+      uuid: id,
+      storageClassName: 'mayastor',
       claim: { namespace: 'shop', name: 'orders', labels: { app: 'shop' } },
       labels: { team: 'a' },
     });
@@ -101,7 +103,7 @@ describe('volumes and pools in a real API server', () => {
     await waitUntil(() => entry().name === 'shop/orders' && entry().problem === undefined, { what: 'the volume' });
     expect(entry()).toMatchObject({ storageClass: 'mayastor', labels: { app: 'shop', team: 'a' } });
 
-    await world.createDiskPool('openebs', 'hot-1', { labels: { rack: 'r1', 'storage-tier': 'cold' } });
+    await createDiskPool(world.api, { namespace: 'openebs', id: 'hot-1', node: 'node-1', labels: { rack: 'r1', 'storage-tier': 'cold' } });
     const labels = () => {
       source.catalog.prepare();
       return source.catalog.poolLabelsOf(poolOf('hot', 1));

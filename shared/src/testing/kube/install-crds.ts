@@ -1,12 +1,12 @@
 /** The CustomResourceDefinitions in a real API server, as `kubectl apply -f deploy/crds` would have them. For tests. */
 import { readdirSync, readFileSync } from 'node:fs';
 import { parse } from 'yaml';
-import type { CustomResourceDefinition } from '../crds/crd.ts';
-import type { KubeApi } from '../kubernetes/api.ts';
-import { KubeError } from '../kubernetes/errors.ts';
-import { waitUntil } from './wait-until.ts';
+import type { CustomResourceDefinition } from '../../crds/crd.ts';
+import type { KubeApi } from '../../kubernetes/api.ts';
+import { KubeError } from '../../kubernetes/errors.ts';
+import { waitUntil } from '../wait-until.ts';
 
-const folder = new URL('../../../deploy/crds/', import.meta.url);
+const folder = new URL('../../../../deploy/crds/', import.meta.url);
 const crdsPath = '/apis/apiextensions.k8s.io/v1/customresourcedefinitions';
 
 export interface InstalledCrd extends CustomResourceDefinition {

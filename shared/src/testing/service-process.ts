@@ -2,7 +2,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
-import { waitUntil } from '@couchestor/shared/testing/wait-until';
+import { waitUntil } from './wait-until.ts';
 
 const probeTimeoutMs = 5_000;
 const startTimeoutMs = 60_000;
@@ -10,21 +10,24 @@ const startTimeoutMs = 60_000;
 export interface ServiceProcess {
   readonly pid: number;
   readonly output: () => string;
+  readonly exitCode: () => number | null;
   /** The text of /metrics; empty where it does not answer. */
   metrics(): Promise<string>;
+  /** Of /readyz. Undefined where it does not answer. */
+  readiness(): Promise<{ ready: boolean; checks: Record<string, string> } | undefined>;
   kill(signal: NodeJS.Signals): void;
   /** Resolves with the exit code once it is gone. */
   end(signal: NodeJS.Signals): Promise<number | null>;
 }
 
-/** Resolves once it is ready. */
-export async function startService(
-  name: 'mayastor-simulator' | 'metrics-watcher' | 'policy-brain' | 'migrator',
-  flags: readonly string[],
-): Promise<ServiceProcess> {
-  const main = fileURLToPath(new URL(`../../services/${name}/src/main.ts`, import.meta.url));
+/**
+ * Resolves once it is ready.
+ * @param main the service's main.ts
+ */
+export async function startServiceProcess(main: URL, flags: readonly string[]): Promise<ServiceProcess> {
+  const file = fileURLToPath(main);
   const ops = ['--metrics-addr', '127.0.0.1:0', '--health-addr', '127.0.0.1:0', '--log-json'];
-  const child = spawn(process.execPath, ['--import', 'tsx', '--conditions=source', main, ...flags, ...ops], {
+  const child = spawn(process.execPath, ['--import', 'tsx', '--conditions=source', file, ...flags, ...ops], {
     // It ends with us: its standard input is then closed.
     env: { PATH: process.env['PATH'], COUCHESTOR_STOP_ON_STDIN_EOF: '1' },
     stdio: ['pipe', 'pipe', 'pipe'],
@@ -38,20 +41,21 @@ export async function startService(
   }
   await waitUntil(() => output.includes('"message":"ready"') || child.exitCode !== null, {
     timeoutMs: startTimeoutMs,
-    what: `${name} to be ready`,
+    what: `${file} to be ready`,
   });
   if (child.exitCode !== null) {
-    throw new Error(`${name} ended with ${child.exitCode}: ${output}`);
+    throw new Error(`${file} ended with ${child.exitCode}: ${output}`);
   }
-  const url = output.match(/"metrics":"([^"]+)"/)?.[1] ?? '';
+  const get = async (what: 'health' | 'metrics'): Promise<Response | undefined> => {
+    const url = output.match(new RegExp(`"${what}":"([^"]+)"`))?.[1];
+    return url === undefined ? undefined : await fetch(url, { signal: AbortSignal.timeout(probeTimeoutMs) }).catch(() => undefined);
+  };
   return {
     pid: child.pid ?? 0,
     output: () => output,
-    metrics: async () =>
-      await fetch(url, { signal: AbortSignal.timeout(probeTimeoutMs) }).then(
-        (answer) => answer.text(),
-        () => '',
-      ),
+    exitCode: () => child.exitCode,
+    metrics: async () => (await (await get('metrics'))?.text()) ?? '',
+    readiness: async () => (await (await get('health'))?.json()) as { ready: boolean; checks: Record<string, string> } | undefined,
     kill: (signal) => void child.kill(signal),
     end: async (signal) => {
       if (child.exitCode === null && child.signalCode === null) {
