@@ -54,10 +54,11 @@ export default {
     },
     {
       name: 'cli-takes-service-definitions-only',
-      comment: "The cli starts a service by its definition and knows nothing of a service's inside.",
+      comment:
+        "The cli starts a service by its definition, does what a stopped one's folders need by its offline.ts, and knows nothing of its inside.",
       severity: 'error',
       from: { path: '^cli/', pathNot: tests },
-      to: { path: '^services/', pathNot: '^services/[^/]+/src/(service|config)\\.ts$' },
+      to: { path: '^services/', pathNot: '^services/[^/]+/src/(service|config|offline|provision)\\.ts$' },
     },
     {
       name: 'tests-are-not-imported',

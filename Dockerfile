@@ -12,6 +12,7 @@ WORKDIR /src
 COPY .npmrc package.json package-lock.json ./
 COPY shared/package.json shared/
 COPY cli/package.json cli/
+COPY services/ec-encoder/package.json services/ec-encoder/
 COPY services/mayastor-simulator/package.json services/mayastor-simulator/
 COPY services/metrics-watcher/package.json services/metrics-watcher/
 COPY services/migrator/package.json services/migrator/
@@ -38,18 +39,20 @@ COPY tsconfig.base.json ./
 COPY shared shared
 COPY services services
 COPY cli cli
-RUN node node_modules/typescript/bin/tsc -b cli && npm prune --omit=dev ${NPM_FLAGS}
+RUN node node_modules/typescript/bin/tsc -b cli services/ec-encoder && npm prune --omit=dev ${NPM_FLAGS}
 COPY scripts scripts
 COPY deploy/local deploy/local
 ARG SERVICE=operator
 RUN node scripts/assemble-image.mjs "${SERVICE}" /image
+# The codecs' add-ons, where they are wanted; found at run time by the hash of the sources beside them.
+RUN if [ -d /image/app/services/ec-encoder ]; then node scripts/provision-native.mjs /image/app/native; fi
 
 FROM ${BASE_IMAGE}
 COPY --from=build /image/bin /usr/local/bin
 COPY --from=build /image/app /app
 # Nothing else is written, so that the root file system can be read-only. A named volume takes its owner from here.
 COPY --from=build --chown=10001:10001 /image/data /data
-ENV NODE_ENV=production HEALTH_ADDR=0.0.0.0:8081
+ENV NODE_ENV=production HEALTH_ADDR=0.0.0.0:8081 COUCHESTOR_NATIVE_DIR=/app/native
 WORKDIR /app
 USER 10001:10001
 EXPOSE 8080 8081

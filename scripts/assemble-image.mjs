@@ -85,7 +85,7 @@ function manifestOf(folder) {
  */
 function copyPackage(folder, app) {
   const keep = (/** @type {string} */ path) => !notRun.test(path) && !ofTests.test(path) && basename(path) !== 'testing';
-  for (const part of ['package.json', 'bin', 'dist', 'node_modules']) {
+  for (const part of ['package.json', 'bin', 'dist', 'native', 'node_modules']) {
     if (existsSync(join(root, folder, part))) {
       cpSync(join(root, folder, part), join(app, folder, part), { recursive: true, filter: keep });
     }

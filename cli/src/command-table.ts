@@ -50,6 +50,16 @@ export const commandTable: readonly TableEntry[] = [
     load: async () => (await import('./commands/explain.ts')).explain,
   },
   {
+    name: 'ec',
+    summary: 'Erasure-coded volumes and drives: serve, make, look at, repair.',
+    load: async () => (await import('./commands/ec.ts')).ec,
+  },
+  {
+    name: 'store',
+    summary: 'Back up a vault that runs, or restore one that does not.',
+    load: async () => (await import('./commands/store.ts')).store,
+  },
+  {
     name: 'doctor',
     summary: 'Whether everything is as moves need it, and what they have left in Mayastor, with the cures.',
     load: async () => (await import('./commands/doctor.ts')).doctor,

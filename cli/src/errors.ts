@@ -27,6 +27,7 @@ export const CliError = defineErrors('CLI', {
     retry: true,
     help: 'Nothing was changed: a migrator may be at work, and which moves are open is told by NATS alone. Name its server with --nats-url. If it is gone, stop every migrator; then --force goes on without it.',
   },
+  NBD_FAILED: { retry: true, help: 'A volume could not be reached or used over NBD. The log of ec-encoder tells why.' },
   MISSING_FILE: { retry: false, help: 'There is no such file or folder.' },
 });
 

@@ -1,7 +1,9 @@
 /** docs/configuration.md: every option of every service and command. */
 import { clientOptions } from '@couchestor/cli/client/options';
 import { placeOptions } from '@couchestor/cli/doctor/options';
+import { vaultOptions } from '@couchestor/cli/ec/options';
 import { stackOptions } from '@couchestor/cli/stack/options';
+import { ecEncoder } from '@couchestor/ec-encoder/service';
 import { mayastorSimulator } from '@couchestor/mayastor-simulator/service';
 import { metricsWatcher } from '@couchestor/metrics-watcher/service';
 import { migrator } from '@couchestor/migrator/service';
@@ -17,6 +19,7 @@ export const services: readonly Pick<ServiceDefinition, 'name' | 'summary' | 'op
   metricsWatcher,
   policyBrain,
   migrator,
+  ecEncoder,
   mayastorSimulator,
 ];
 
@@ -39,6 +42,7 @@ export function configurationPage(): string {
       ...services.map(serviceSection),
       `## Commands that run the local stack\n\n${code('couchestor up')} and ${code('couchestor demo')}.\n\n${optionTable(stackOptions)}`,
       `## Commands that ask a running system\n\n${code('status')}, ${code('volumes')}, ${code('policies')}, ${code('migrations')}, ${code('explain')} and ${code('dead-letters')}.\n\n${optionTable(clientOptions)}`,
+      `## Commands that ask a vault\n\n${code('ec')} and ${code('store')}, beside those that ${code('--help')} tells of. ${code('ec serve')} takes the options of ec-encoder.\n\n${optionTable(vaultOptions)}`,
       `## Commands that look at a cluster\n\n${code('doctor')} and ${code('uninstall')}, beside the options above and those that ${code('--help')} tells of.\n\n${optionTable(clusterOptions)}`,
       environmentSection(),
     ],

@@ -43,7 +43,7 @@ function eventSection(event: (typeof events)[number]): string {
     event.description,
     table(
       ['Version', 'Stream', 'Subject', 'Stated by', 'Consumed by'],
-      [[String(event.version), code(event.stream), code(eventFilter(event)), event.producer, consumers]],
+      [[String(event.version), code(event.stream), code(eventFilter(event)), event.producer, consumers || 'whoever watches']],
     ),
     table(['Field', 'Type', 'Required'], rows),
   ].join('\n\n');

@@ -1,5 +1,6 @@
 /** docs/metrics.md: every metric, as its service registers it. */
 import { readFileSync } from 'node:fs';
+import { ecEncoderMetrics } from '@couchestor/ec-encoder/metrics';
 import { simulatorMetrics } from '@couchestor/mayastor-simulator/metrics';
 import { watcherMetrics } from '@couchestor/metrics-watcher/metrics';
 import { migratorMetrics } from '@couchestor/migrator/metrics';
@@ -40,6 +41,7 @@ const sources: readonly { readonly title: string; readonly register: (registry: 
       return new Counter({ ...jobsTotal(), registers: [registry] });
     },
   },
+  { title: 'ec-encoder', register: (registry) => ecEncoderMetrics(registry, { status: never }) },
   { title: 'mayastor-simulator', register: (registry) => simulatorMetrics(registry, {} as Parameters<typeof simulatorMetrics>[1]) },
   { title: 'Every service on the bus', register: (registry) => busMetrics(registry, { connected: never, deadLetters: never }) },
 ];

@@ -1,6 +1,6 @@
 /** The Grafana dashboard: every metric that no alert uses is on it, and most of the others. */
 
-type Unit = 'short' | 's' | 'percent' | 'percentunit' | 'ops';
+type Unit = 'short' | 's' | 'percent' | 'percentunit' | 'ops' | 'bytes' | 'Bps';
 
 interface Panel {
   readonly title: string;
@@ -136,6 +136,79 @@ const rows: readonly Row[] = [
     ],
   },
   {
+    title: 'Erasure coding',
+    panels: [
+      { title: 'Lost stripes', type: 'stat', queries: [{ expr: 'sum(couchestor_ec_stripes{state="lost"})' }] },
+      { title: 'Degraded stripes', type: 'stat', queries: [{ expr: 'sum(couchestor_ec_stripes{state="degraded"})' }] },
+      {
+        title: 'Drives',
+        type: 'stat',
+        queries: [{ expr: 'sum by (state) (couchestor_ec_drives)', legend: '{{state}}' }],
+      },
+      {
+        title: 'Phase',
+        type: 'stat',
+        queries: [{ expr: 'sum by (phase) (couchestor_ec_phase) > 0', legend: '{{phase}}' }],
+      },
+      {
+        title: 'Stripes that are not whole',
+        queries: [
+          { expr: 'sum by (pod, instance, state) (couchestor_ec_stripes{state!="healthy"})', legend: '{{pod}}{{instance}} {{state}}' },
+        ],
+      },
+      {
+        title: 'Stripes written, reads computed',
+        unit: 'ops',
+        queries: [
+          { expr: `sum(rate(couchestor_ec_stripes_total${range}))`, legend: 'stripes' },
+          { expr: `sum(rate(couchestor_ec_reconstructions_total${range}))`, legend: 'reads computed from other shards' },
+        ],
+      },
+      { title: 'Rebuild', unit: 'Bps', queries: [{ expr: 'couchestor_ec_rebuild_bytes_per_second', legend: '{{pod}}{{instance}}' }] },
+      {
+        title: 'Journal',
+        description: 'Writers wait while it is full.',
+        unit: 'percentunit',
+        queries: [{ expr: 'couchestor_ec_journal_fill_ratio', legend: '{{pod}}{{instance}}' }],
+      },
+      {
+        title: 'Age of the oldest write that is in no stripe',
+        unit: 's',
+        queries: [{ expr: 'couchestor_ec_destage_lag_seconds', legend: '{{pod}}{{instance}}' }],
+      },
+      { title: 'Space', unit: 'bytes', queries: [{ expr: 'sum by (kind) (couchestor_ec_capacity_bytes)', legend: '{{kind}}' }] },
+      {
+        title: 'Time of a drive',
+        unit: 's',
+        queries: [
+          { expr: quantile(0.99, 'couchestor_ec_drive_seconds', 'drive, operation'), legend: '{{drive}} {{operation}}, 99 of 100' },
+        ],
+      },
+      {
+        title: 'Time of an NBD request',
+        unit: 's',
+        queries: [{ expr: quantile(0.99, 'couchestor_ec_nbd_seconds', 'command'), legend: '{{command}}, 99 of 100' }],
+      },
+      {
+        title: 'NBD requests',
+        unit: 'ops',
+        queries: [{ expr: `sum by (command, result) (rate(couchestor_ec_nbd_seconds_count${range}))`, legend: '{{command}}: {{result}}' }],
+      },
+      {
+        title: 'NBD bytes',
+        unit: 'Bps',
+        queries: [{ expr: `sum by (command) (rate(couchestor_ec_nbd_bytes_total${range}))`, legend: '{{command}}' }],
+      },
+      {
+        title: 'NBD connections',
+        queries: [
+          { expr: 'sum(couchestor_ec_nbd_connections)', legend: 'open' },
+          { expr: 'sum(increase(couchestor_ec_nbd_refused_total[1h]))', legend: 'refused in the last hour' },
+        ],
+      },
+    ],
+  },
+  {
     title: 'The bus and the processes',
     panels: [
       {
@@ -152,7 +225,7 @@ const rows: readonly Row[] = [
         title: 'Memory',
         queries: [
           {
-            expr: 'process_resident_memory_bytes{job=~"couchestor.*|metrics-watcher|policy-brain|migrator"}',
+            expr: 'process_resident_memory_bytes{job=~"couchestor.*|metrics-watcher|policy-brain|migrator|ec-encoder"}',
             legend: '{{pod}}{{instance}}',
           },
         ],
@@ -161,7 +234,7 @@ const rows: readonly Row[] = [
         title: 'Processor',
         queries: [
           {
-            expr: `rate(process_cpu_seconds_total{job=~"couchestor.*|metrics-watcher|policy-brain|migrator"}${range})`,
+            expr: `rate(process_cpu_seconds_total{job=~"couchestor.*|metrics-watcher|policy-brain|migrator|ec-encoder"}${range})`,
             legend: '{{pod}}{{instance}}',
           },
         ],

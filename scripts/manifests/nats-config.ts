@@ -19,20 +19,21 @@ import {
   nextMessageSubject,
   rpcSubject,
 } from '@couchestor/shared/contracts/subjects';
+import { vaultsBucket } from '@couchestor/shared/contracts/vault-events';
 import { isAtLeast } from '@couchestor/shared/servers/catalog';
 
 /** The operator is three services in one process, over one connection, and its pod is where people run the command line. */
 const operatorServices = ['metrics-watcher', 'policy-brain', 'migrator', 'cli'] as const;
 
-export const natsUsers = ['metrics-watcher', 'policy-brain', 'migrator', 'operator', 'cli'] as const;
+export const natsUsers = ['metrics-watcher', 'policy-brain', 'migrator', 'ec-encoder', 'operator', 'cli'] as const;
 export type NatsUser = (typeof natsUsers)[number];
 
 /** What the contracts leave open: whose buckets a service reads beside its own, and what it asks. */
 const further: Readonly<Partial<Record<ServiceName, { reads?: readonly Bucket[]; writes?: readonly Bucket[]; asks?: readonly Rpc[] }>>> = {
   'metrics-watcher': { reads: [windowsBucket] },
-  'policy-brain': { reads: [journalBucket, finishedMovesBucket], writes: [lockBucket] },
+  'policy-brain': { reads: [journalBucket, finishedMovesBucket, vaultsBucket], writes: [lockBucket] },
   migrator: { asks: [moveStanding] },
-  cli: { reads: [journalBucket], writes: [lockBucket], asks: rpcs },
+  cli: { reads: [journalBucket, vaultsBucket], writes: [lockBucket], asks: rpcs },
 };
 
 type Bucket = Pick<BucketContract, 'name'>;
@@ -153,9 +154,11 @@ function toConsume(service: ServiceName, event: (typeof events)[number]): string
   ];
 }
 
-/** Moves are watched as they happen; a dead letter is published again where it was first, and removed. */
+/** Moves and vaults are watched as they happen; a dead letter is published again where it was first, and removed. */
 function forPeople(): string[] {
-  const watched = [...new Set(events.filter(({ producer }) => producer === 'migrator').map(({ stream }) => stream))];
+  const watched = [
+    ...new Set(events.filter(({ producer }) => producer === 'migrator' || producer === 'ec-encoder').map(({ stream }) => stream)),
+  ];
   return [
     ...watched.flatMap(toRead),
     ...toRead(deadLetterStream),

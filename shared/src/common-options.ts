@@ -74,6 +74,21 @@ export const commonOptions = defineOptions({
     optional: true,
     description: 'File that tells how to reach Kubernetes. Where absent: the account of the pod, else ~/.kube/config.',
   },
+  policySource: {
+    flag: 'policy-source',
+    env: 'POLICY_SOURCE',
+    kind: 'enum',
+    values: ['folder', 'kubernetes'],
+    default: 'folder',
+    description: 'Where policies come from: files in --policy-dir, or custom resources in Kubernetes.',
+  },
+  policyDir: {
+    flag: 'policy-dir',
+    env: 'POLICY_DIR',
+    kind: 'path',
+    default: './policies',
+    description: 'Folder of YAML files with StoragePolicy and ErasureCodingPolicy documents. A file may hold several.',
+  },
   coordination: {
     flag: 'coordination',
     env: 'COORDINATION',

@@ -151,6 +151,7 @@ export function storageEfficiencyOf(spec: Pick<ErasureCodingPolicySpec, 'dataSha
 /** What each condition of the status says while it is True. */
 export const erasureCodingPolicyConditions: Readonly<Record<string, string>> = {
   Ready: 'The spec is valid and may be used. The message tells what is wrong with it otherwise.',
+  Degraded: 'A vault of the policy keeps less than it promises, or has gone silent. Absent where the policy has no vault.',
 };
 
 export const erasureCodingPolicyStatusSchema = z.object({

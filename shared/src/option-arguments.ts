@@ -1,6 +1,6 @@
 /** The flags and the other words of a command line. */
 import { didYouMean } from './did-you-mean.ts';
-import { namesOf, type OptionEntry } from './option-values.ts';
+import { listSeparator, namesOf, type OptionEntry } from './option-values.ts';
 
 /** The text of an option's value and where it was found. */
 export interface Given {
@@ -41,16 +41,22 @@ export function splitArguments(
     if (entry.kind === 'boolean') {
       given.set(key, { text: inline ?? 'true', from });
     } else if (inline !== undefined) {
-      given.set(key, { text: inline, from });
+      give(key, entry, inline);
     } else {
       const next = argv[index + 1];
       if (next === undefined || next.startsWith('--')) {
         problems.push(`${namesOf(entry)}: needs a value`);
       } else {
-        given.set(key, { text: next, from });
+        give(key, entry, next);
         index += 1;
       }
     }
   }
   return { given, positionals };
+
+  /** The last one wins, but for a list, which has them all. */
+  function give(key: string, entry: OptionEntry, text: string): void {
+    const before = entry.kind === 'list' ? given.get(key)?.text : undefined;
+    given.set(key, { text: before === undefined ? text : `${before}${listSeparator}${text}`, from: `--${entry.flag}` });
+  }
 }

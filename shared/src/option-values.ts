@@ -22,6 +22,8 @@ interface EntryBase {
 export type OptionEntry = EntryBase &
   (
     | { readonly kind: 'string' | 'address' | 'path'; readonly default?: string }
+    /** Given several times as a flag, or with semicolons between its parts. Absent: its default, or empty. */
+    | { readonly kind: 'list'; readonly default?: readonly string[] }
     | { readonly kind: 'url'; readonly default?: string /** As in `http`; any where absent. */; readonly protocols?: readonly string[] }
     | { readonly kind: 'integer' | 'number'; readonly default?: number; readonly min?: number; readonly max?: number }
     | { readonly kind: 'duration'; readonly default?: number | string; readonly min?: number; readonly max?: number }
@@ -33,13 +35,15 @@ export type OptionEntry = EntryBase &
 export class OptionValueError extends Error {}
 
 /** The value of an option from its text. Throws OptionValueError. */
-export function parseOptionValue(entry: OptionEntry, rawText: string): string | number | boolean {
+export function parseOptionValue(entry: OptionEntry, rawText: string): string | number | boolean | readonly string[] {
   const text = (entry.normalize?.(rawText) ?? rawText).trim();
   const shown = entry.secret ? 'the value given' : `"${redactUrls(text)}"`;
   switch (entry.kind) {
     case 'string':
     case 'path':
       return text === '' ? fail('must not be empty') : text;
+    case 'list':
+      return partsOf(text);
     case 'url':
       return checkUrl(entry, text, shown);
     case 'address':
@@ -61,6 +65,15 @@ export function parseOptionValue(entry: OptionEntry, rawText: string): string | 
     case 'enum':
       return entry.values.includes(text) ? text : fail(`${shown} is not one of ${entry.values.join(', ')}`);
   }
+}
+
+/** What stands between the parts of a list. */
+export const listSeparator = ';';
+
+function partsOf(text: string): readonly string[] {
+  const parts = text.split(listSeparator).map((part) => part.trim());
+  const filled = parts.filter((part) => part !== '');
+  return filled.length > 0 ? Object.freeze(filled) : fail('must not be empty');
 }
 
 function readBoolean(text: string, shown: string): boolean {

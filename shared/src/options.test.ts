@@ -98,6 +98,25 @@ describe('booleans', () => {
   });
 });
 
+describe('lists', () => {
+  const list = { flag: 'drive', env: 'DRIVES', kind: 'list', description: 'Drives.' } as const;
+  const drives = (argv: string[], env: NodeJS.ProcessEnv = {}) => readOptions({ list }, { argv, env }).values.list;
+
+  test('a flag may be given several times, and its value may have several parts', () => {
+    expect(drives(['--drive', '/a,zone=1', '--drive=/b; /c'])).toEqual(['/a,zone=1', '/b', '/c']);
+  });
+
+  test('the environment gives the parts with semicolons between them, and a flag wins over all of them', () => {
+    expect(drives([], { DRIVES: '/a;/b;' })).toEqual(['/a', '/b']);
+    expect(drives(['--drive', '/c'], { DRIVES: '/a;/b' })).toEqual(['/c']);
+  });
+
+  test('absent it is empty; empty it is refused', () => {
+    expect(drives([])).toEqual([]);
+    expect(problemsOf(['--drive', ';'], {}, { list })).toEqual(['--drive / DRIVES: must not be empty (from --drive)']);
+  });
+});
+
 describe('log level', () => {
   test.each([
     ['debug', 'debug'],

@@ -7,7 +7,7 @@
 import { formatDuration } from './duration.ts';
 import { defineErrors } from './errors.ts';
 import { type Given, splitArguments } from './option-arguments.ts';
-import { environmentNames, namesOf, type OptionEntry, OptionValueError, parseOptionValue } from './option-values.ts';
+import { environmentNames, listSeparator, namesOf, type OptionEntry, OptionValueError, parseOptionValue } from './option-values.ts';
 
 export type OptionTable = Readonly<Record<string, OptionEntry>>;
 
@@ -15,9 +15,11 @@ type ValueOf<E extends OptionEntry> = E extends { kind: 'boolean' }
   ? boolean
   : E extends { kind: 'integer' | 'number' | 'duration' }
     ? number
-    : E extends { kind: 'enum'; values: readonly (infer V)[] }
-      ? V
-      : string;
+    : E extends { kind: 'list' }
+      ? readonly string[]
+      : E extends { kind: 'enum'; values: readonly (infer V)[] }
+        ? V
+        : string;
 
 export type OptionValues<T extends OptionTable> = {
   readonly [K in keyof T]: T[K] extends { optional: true } ? ValueOf<T[K]> | undefined : ValueOf<T[K]>;
@@ -92,6 +94,9 @@ function defaultOf(entry: OptionEntry): unknown {
   if (entry.kind === 'boolean') {
     return false;
   }
+  if (entry.kind === 'list') {
+    return [];
+  }
   if (entry.optional) {
     return undefined;
   }
@@ -106,6 +111,7 @@ const placeholders: Readonly<Record<Exclude<OptionEntry['kind'], 'boolean' | 'en
   number: '<number>',
   duration: '<duration>',
   path: '<path>',
+  list: '<text>[;<text>...]',
 };
 
 /** The OPTIONS part of `--help`, in the table's order. */
@@ -135,7 +141,7 @@ function argumentOf(entry: OptionEntry): string {
 /** The default as it would be typed, for help and documentation. */
 export function describeDefault(entry: OptionEntry): string {
   if (entry.default === undefined) {
-    return entry.kind === 'boolean' ? 'default: false' : entry.optional ? 'optional' : 'required';
+    return entry.kind === 'boolean' ? 'default: false' : entry.optional || entry.kind === 'list' ? 'optional' : 'required';
   }
   if (entry.secret) {
     return 'default: hidden';
@@ -143,6 +149,8 @@ export function describeDefault(entry: OptionEntry): string {
   const text =
     entry.kind === 'duration' && typeof entry.default === 'number'
       ? formatDuration(entry.default).replaceAll(' ', '')
-      : String(entry.default);
+      : Array.isArray(entry.default)
+        ? entry.default.join(listSeparator)
+        : String(entry.default);
   return `default: ${text}`;
 }

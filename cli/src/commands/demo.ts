@@ -11,13 +11,13 @@ import { exitCodes } from '../errors.ts';
 import { layoutOf } from '../stack/layout.ts';
 import { stackOptions } from '../stack/options.ts';
 import { type Paint, painter } from '../terminal/ansi.ts';
-import { formatBytes, formatClock } from '../terminal/format.ts';
+import { formatBytes, formatClock, formatCount } from '../terminal/format.ts';
 
 export const demo = defineCommand(
   {
     usage: ['couchestor demo [options]', 'couchestor demo --chaos [options]'],
     summary:
-      'Runs the local stack on a compressed scenario, unattended: volumes move up and down, one that cannot says why, the migrator is killed in mid-move and recovers, and every byte is verified. Ends by itself within 90 seconds of work. Exit code 0: all of it was seen and nothing was lost.\nWith --chaos: one volume moves, and meanwhile the migrator is killed at several steps, and the brain, Redis, NATS and the cluster in turn; ends with a timeline, within two minutes.\nJSON: the counts of the demonstration, or with --chaos {moveId, outcome, kills: [{process, step, sinceStartMs, backAfterMs, recovery}], ...}; bytesVerified, corrupt, underReplicatedMs, seconds and problems in both.',
+      'Runs the local stack on a compressed scenario, unattended: volumes move up and down, one that cannot says why, the migrator is killed in mid-move and recovers, and every byte is verified. Meanwhile a vault loses two of its six drives, reads everything without them, and is rebuilt. Ends by itself within 90 seconds of work. Exit code 0: all of it was seen and nothing was lost.\nWith --chaos: one volume moves, and meanwhile the migrator is killed at several steps, and the brain, Redis, NATS and the cluster in turn; ends with a timeline, within two minutes.\nJSON: the counts of the demonstration with vault: {bytesWritten, bytesVerified, mismatches, drivesFailed, reconstructions, stripesRebuilt, survives, seconds, problems} (null where none can be kept), or with --chaos {moveId, outcome, kills: [{process, step, sinceStartMs, backAfterMs, recovery}], ...}; bytesVerified, corrupt, underReplicatedMs, seconds and problems in both.',
     options: defineOptions({
       ...stackOptions,
       chaos: { flag: 'chaos', kind: 'boolean', description: 'Kill every process of the system during one and the same move.' },
@@ -61,7 +61,17 @@ interface Look {
 
 function demoSummary(verdict: Verdict, { paint }: Look): { verdict: Verdict; lines: string[] } {
   const counts = `promoted ${verdict.promoted}, demoted ${verdict.demoted}, refused ${verdict.refused}, recovered after a kill ${verdict.recovered}, failed ${verdict.failed}`;
-  return { verdict, lines: ['', counts, ...judgement(verdict, paint)] };
+  return { verdict, lines: ['', counts, ...vaultLines(verdict), ...judgement(verdict, paint)] };
+}
+
+function vaultLines({ vault }: Verdict): string[] {
+  if (vault === null) {
+    return [];
+  }
+  const { bytesWritten, bytesVerified, mismatches, drivesFailed, reconstructions, stripesRebuilt, seconds } = vault;
+  return [
+    `vault: ${formatBytes(bytesWritten)} written, ${drivesFailed} of its drives lost, ${formatCount(reconstructions)} reads reconstructed, ${formatCount(stripesRebuilt)} stripes rebuilt, ${formatBytes(bytesVerified)} read back with ${mismatches} mismatches, ${seconds} s`,
+  ];
 }
 
 function chaosSummary({ verdict, timeline }: ChaosResult, look: Look): { verdict: ChaosResult['verdict']; lines: string[] } {

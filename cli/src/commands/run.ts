@@ -8,6 +8,7 @@ const services = {
   'metrics-watcher': async () => (await import('@couchestor/metrics-watcher/service')).metricsWatcher,
   'policy-brain': async () => (await import('@couchestor/policy-brain/service')).policyBrain,
   migrator: async () => (await import('@couchestor/migrator/service')).migrator,
+  'ec-encoder': async () => (await import('@couchestor/ec-encoder/service')).ecEncoder,
   'mayastor-simulator': async () => (await import('@couchestor/mayastor-simulator/service')).mayastorSimulator,
 };
 

@@ -12,7 +12,7 @@ export const status = defineCommand(
   {
     usage: ['couchestor status [options]'],
     summary:
-      'Health of the services, counts, and what needs attention.\nJSON: {healthy, natsUrl, services: [{name, state, checks}], volumes: {total, placement, decision}, migrations: {open, finished}, policies: {total, phase}, attention: [{policy, text}], deadLetters}.',
+      'Health of the services, counts, and what needs attention.\nJSON: {healthy, natsUrl, services: [{name, state, checks}], volumes: {total, placement, decision}, migrations: {open, finished}, policies: {total, phase}, vaults: [{vaultId, policy, phase, survives, volumes, stripes, problems, at}], attention: [{policy, text}], deadLetters}.',
     options: clientOptions,
     positionalsMax: 0,
   },

@@ -14,7 +14,7 @@ export const up = defineCommand(
   {
     usage: ['couchestor up [options]'],
     summary:
-      'Runs everything on this machine: nats-server, redis-server and prometheus (or those that NATS_URL, REDIS_URL and PROMETHEUS_URL name), a simulated Mayastor cluster that works, and the services. Shows it live on a terminal, as plain lines elsewhere. Ctrl-C stops all of it.',
+      'Runs everything on this machine: nats-server, redis-server and prometheus (or those that NATS_URL, REDIS_URL and PROMETHEUS_URL name), a simulated Mayastor cluster that works, the services, and a vault for erasure-coded volumes. Shows it live on a terminal, as plain lines elsewhere. Ctrl-C stops all of it.',
     options: defineOptions({
       ...stackOptions,
       fresh: { flag: 'fresh', kind: 'boolean', description: 'Forget what former runs have left: volumes, policies, history.' },
@@ -63,12 +63,18 @@ export const up = defineCommand(
           policiesFrom: values.policies ?? shippedFile('policies'),
           fresh: values.fresh,
           install: !values.noInstall,
+          withVault: true,
           env,
           feed,
           signal: stopping.signal,
           onStopping: closeScreen,
         },
-        async (_stack, startMs) => {
+        async (stack, startMs) => {
+          if (stack.hasVault) {
+            line(
+              `the vault serves its volumes at nbd+unix:///NAME?socket=${layout.nbdSocket}; \`couchestor ec volume create NAME 1GiB\` makes one`,
+            );
+          }
           line(`up after ${formatSeconds(startMs)}; \`couchestor status\` and \`couchestor volumes\` work in another terminal`);
           if (process.stdout.isTTY && !stopping.signal.aborted) {
             screen = showLive({ terminal: process.stdout, feed, paint: output.paint });

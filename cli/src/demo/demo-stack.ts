@@ -25,7 +25,7 @@ export interface DemoTools<W> {
 
 /** Resolves with what `play` does, once everything has stopped. */
 export async function withDemoStack<W extends SystemWatcher & { onStack?(event: StackEvent): void }, T>(
-  o: DemoInput & { scenario: string; policies: string },
+  o: DemoInput & { scenario: string; policies: string; withVault: boolean },
   watch: (o: { feed: LiveFeed; stack: () => Stack | undefined; say: (text: string) => void }) => W,
   play: (tools: DemoTools<W>) => Promise<T>,
 ): Promise<T> {
@@ -42,6 +42,7 @@ export async function withDemoStack<W extends SystemWatcher & { onStack?(event: 
         policiesFrom: shippedFile(o.policies),
         fresh: true,
         install: o.install,
+        withVault: o.withVault,
         env: o.env,
         feed,
         watcher,

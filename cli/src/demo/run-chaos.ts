@@ -34,7 +34,7 @@ export interface ChaosResult {
 export function runChaos(o: DemoInput): Promise<ChaosResult> {
   const plan = killable(chaosPlan, o.env);
   return withDemoStack(
-    { ...o, scenario: 'chaos.yaml', policies: 'demo-policies' },
+    { ...o, scenario: 'chaos.yaml', policies: 'demo-policies', withVault: false },
     ({ feed, stack, say }) =>
       new ChaosWatcher({
         feed,

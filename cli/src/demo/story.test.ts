@@ -2,7 +2,7 @@ import type { FinishedMove, MoveOutcome } from '@couchestor/shared/contracts/mig
 import type { Tier } from '@couchestor/shared/tiers';
 import { describe, expect, it } from 'vitest';
 import { countDemoted, countPromoted, emptyStory, goalsOf, type Story, withMove } from './story.ts';
-import { type Findings, verdictOf } from './verdict.ts';
+import { type Findings, type VaultReport, verdictOf } from './verdict.ts';
 
 const first = '11111111-2222-4333-8444-555555555555';
 const second = '22222222-2222-4333-8444-555555555555';
@@ -42,23 +42,44 @@ const complete: Story = {
 const clean: Findings = { bytesVerified: 4096, corrupt: 0, underReplicatedMs: 0, leftovers: [] };
 
 function problems(story: Story, findings: Partial<Findings> = {}, seconds = 60): readonly string[] {
-  return verdictOf({ story, findings: { ...clean, ...findings }, seconds, secondsMax: 90 }).problems;
+  return verdictOf({ story, findings: { ...clean, ...findings }, vault: undefined, seconds, secondsMax: 90 }).problems;
 }
+
+const vaultReport: VaultReport = {
+  bytesWritten: 8192,
+  bytesVerified: 8192,
+  mismatches: 0,
+  drivesFailed: 2,
+  reconstructions: 3,
+  stripesRebuilt: 1,
+  survives: 'survives any 2 of 6 drives',
+  seconds: 5,
+  problems: [],
+};
 
 describe('the demonstration', () => {
   it('passes when everything was seen and nothing was lost', () => {
-    expect(verdictOf({ story: complete, findings: clean, seconds: 60, secondsMax: 90 })).toEqual({
+    expect(verdictOf({ story: complete, findings: clean, vault: undefined, seconds: 60, secondsMax: 90 })).toEqual({
       promoted: 1,
       demoted: 2,
       refused: 1,
       recovered: 1,
       failed: 0,
+      vault: null,
       bytesVerified: 4096,
       corrupt: 0,
       underReplicatedMs: 0,
       seconds: 60,
       problems: [],
     });
+  });
+
+  it('tells of its vault, and fails where that lost something or could not be tried', () => {
+    const judged = (vault: VaultReport | { failure: string }) =>
+      verdictOf({ story: complete, findings: clean, vault, seconds: 60, secondsMax: 90 });
+    expect(judged(vaultReport)).toMatchObject({ vault: vaultReport, problems: [] });
+    expect(judged({ ...vaultReport, problems: ['1 blocks were wrong'] }).problems).toEqual(['1 blocks were wrong']);
+    expect(judged({ failure: 'no answer' })).toMatchObject({ vault: null, problems: ['the act of the vault failed: no answer'] });
   });
 
   it('names each thing that did not happen', () => {

@@ -11,20 +11,45 @@ export interface Findings {
   readonly leftovers: readonly string[];
 }
 
+/** What the act of the vault did and saw. */
+export interface VaultReport {
+  readonly bytesWritten: number;
+  /** Read back and compared. */
+  readonly bytesVerified: number;
+  /** Blocks that were not what was written; any is too many. */
+  readonly mismatches: number;
+  readonly drivesFailed: number;
+  /** Bytes of lost shards that were computed from the others, by reads. */
+  readonly reconstructions: number;
+  readonly stripesRebuilt: number;
+  readonly survives: string;
+  readonly seconds: number;
+  readonly problems: readonly string[];
+}
+
 export interface Verdict extends Pick<Findings, 'bytesVerified' | 'corrupt' | 'underReplicatedMs'> {
   readonly promoted: number;
   readonly demoted: number;
   readonly refused: number;
   readonly recovered: number;
   readonly failed: number;
+  /** Null where there was no vault, or where its act failed. */
+  readonly vault: VaultReport | null;
   /** From the start of the stack, provisioning not counted, to the end of the verification. */
   readonly seconds: number;
   /** Empty where all went well. */
   readonly problems: readonly string[];
 }
 
-export function verdictOf(o: { story: Story; findings: Findings; seconds: number; secondsMax: number }): Verdict {
-  const { story, findings, seconds } = o;
+/** `vault`: what its act reported, or why it failed; undefined where there was no vault. */
+export function verdictOf(o: {
+  story: Story;
+  findings: Findings;
+  vault: VaultReport | { readonly failure: string } | undefined;
+  seconds: number;
+  secondsMax: number;
+}): Verdict {
+  const { story, findings, vault, seconds } = o;
   const failed = countFailed(story);
   const problems = [
     ...goalsOf(story)
@@ -35,6 +60,7 @@ export function verdictOf(o: { story: Story; findings: Findings; seconds: number
     ...(findings.corrupt > 0 ? [`${findings.corrupt} corrupt: bytes were lost or changed`] : []),
     ...(findings.underReplicatedMs > 0 ? [`a volume had too few synced replicas for ${findings.underReplicatedMs} ms`] : []),
     ...findings.leftovers,
+    ...(vault === undefined ? [] : 'failure' in vault ? [`the act of the vault failed: ${vault.failure}`] : vault.problems),
     ...(seconds > o.secondsMax ? [`took ${seconds} s, and ${o.secondsMax} s are allowed`] : []),
   ];
   return {
@@ -43,6 +69,7 @@ export function verdictOf(o: { story: Story; findings: Findings; seconds: number
     refused: Object.keys(story.refusals).length,
     recovered: countRecovered(story),
     failed,
+    vault: vault === undefined || 'failure' in vault ? null : vault,
     bytesVerified: findings.bytesVerified,
     corrupt: findings.corrupt,
     underReplicatedMs: findings.underReplicatedMs,

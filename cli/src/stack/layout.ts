@@ -16,6 +16,12 @@ export interface Layout {
   readonly redisDir: string;
   readonly prometheusDir: string;
   readonly simulatorDir: string;
+  /** Data folder of the vault. */
+  readonly vaultDir: string;
+  /** Of the drives that the vault is made with. */
+  readonly drivesDir: string;
+  /** Where NBD clients reach its volumes. */
+  readonly nbdSocket: string;
 }
 
 export function layoutOf(o: { dataDir: string | undefined; env: NodeJS.ProcessEnv }): Layout {
@@ -32,6 +38,9 @@ export function layoutOf(o: { dataDir: string | undefined; env: NodeJS.ProcessEn
     redisDir: join(dataDir, 'redis'),
     prometheusDir: join(dataDir, 'prometheus'),
     simulatorDir: join(dataDir, 'simulator'),
+    vaultDir: join(dataDir, 'vault'),
+    drivesDir: join(dataDir, 'vault', 'drives'),
+    nbdSocket: join(dataDir, 'vault', 'nbd.sock'),
   };
 }
 

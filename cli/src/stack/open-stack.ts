@@ -1,11 +1,13 @@
 /** From a data folder to a running stack and back: the lock, what a killed supervisor left behind, and the files. */
 import { mkdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import { keepCopy } from './keep-copy.ts';
-import type { Layout } from './layout.ts';
+import { type Layout, shippedFile } from './layout.ts';
 import { endLeftovers } from './leftovers.ts';
 import { Stack, type StackInput } from './stack.ts';
 import { readStackFile } from './stack-file.ts';
 import { takeSupervisorLock } from './supervisor-lock.ts';
+import { vaultHindrance } from './vault-place.ts';
 
 export interface OpenStackInput extends StackInput {
   /** What is copied into the data folder where there is nothing yet. */
@@ -43,11 +45,13 @@ export async function openStack(o: OpenStackInput): Promise<OpenStack> {
     }
     await keepCopy({ from: o.scenarioFrom, to: layout.scenarioFile });
     const policies = await keepCopy({ from: o.policiesFrom, to: layout.policiesDir });
+    // Beside whatever policies there are: they may be those of a person, or older than the vault.
+    await keepCopy({ from: shippedFile('policies/local-ec.yaml'), to: join(layout.policiesDir, 'local-ec.yaml') });
     tell({
       kind: 'progress',
       text: `policies ${policies === 'copied' ? 'copied to' : 'are in'} ${layout.policiesDir}; edit them while it runs`,
     });
-    stack = await Stack.plan(o);
+    stack = await Stack.plan({ ...o, withVault: o.withVault && (await canKeepVault(o)) });
     o.signal.throwIfAborted();
     tell({ kind: 'progress', text: `starting; logs are in ${layout.logsDir}` });
     await stack.start(o.signal);
@@ -56,6 +60,15 @@ export async function openStack(o: OpenStackInput): Promise<OpenStack> {
     await close();
     throw error;
   }
+}
+
+/** A vault that cannot be kept here is left out, and it is told why. */
+async function canKeepVault({ layout, tell }: OpenStackInput): Promise<boolean> {
+  const hindrance = await vaultHindrance(layout);
+  if (hindrance !== undefined) {
+    tell({ kind: 'progress', name: 'ec-encoder', text: `ec-encoder is left out: ${hindrance}` });
+  }
+  return hindrance === undefined;
 }
 
 /** Only what is ours: the folder may be one that a person uses for other things too. */
@@ -68,6 +81,7 @@ async function forget(layout: Layout): Promise<void> {
     layout.redisDir,
     layout.prometheusDir,
     layout.simulatorDir,
+    layout.vaultDir,
     layout.stackFile,
   ];
   await Promise.all(ours.map((path) => rm(path, { recursive: true, force: true })));

@@ -1,5 +1,6 @@
 /**
- * The local stack: the three servers, then the four services, as child processes on loopback. The members of each group start at once.
+ * The local stack: the three servers, then the services, as child processes on loopback. The members of each group start at once. What
+ * ec-encoder computes with is built meanwhile, where it is not there yet and a compiler is.
  *
  * They stop in the reverse order of the flow: first who acts, then the cluster that is acted on, then what carries the facts.
  */
@@ -19,14 +20,18 @@ import {
   type Addresses,
   hostOf,
   type LocalAddresses,
+  type OpsAddresses,
   type ServiceName,
   scrapeIntervalMs,
   serviceNames,
   serviceOptions,
+  tieringServices,
+  vaultOptions,
 } from './service-specs.ts';
 import { type StackFile, writeStackFile } from './stack-file.ts';
 import { type ProcessChange, SupervisedChild } from './supervised-child.ts';
 import type { SupervisedServer } from './supervised-server.ts';
+import { areDrivesMade, noteDrivesMade } from './vault-place.ts';
 
 const readyTimeoutMs = 60_000;
 const readyPollMs = 100;
@@ -42,6 +47,8 @@ export interface StackInput {
   readonly install: boolean;
   readonly env: NodeJS.ProcessEnv;
   readonly tell: Tell;
+  /** Whether a vault is kept too. */
+  readonly withVault: boolean;
 }
 
 export interface ProcessState {
@@ -53,6 +60,8 @@ export interface ProcessState {
 export class Stack {
   readonly #input: StackInput;
   readonly #local: LocalAddresses;
+  readonly #names: readonly ServiceName[];
+  readonly #ops: Readonly<Record<ServiceName, OpsAddresses>>;
   readonly #servers: readonly SupervisedServer[];
   readonly #services = new Map<ServiceName, SupervisedChild>();
   readonly #startedAt = new Date().toISOString();
@@ -66,7 +75,9 @@ export class Stack {
     const [nats = 0, redis = 0, prometheus = 0, api, admin, exporter, ...opsPorts] = ports;
     const at = (port: number | undefined): string => `http://127.0.0.1:${port}`;
     const ops = serviceNames.map((name, index) => [name, { metricsUrl: at(opsPorts[2 * index]), healthUrl: at(opsPorts[2 * index + 1]) }]);
-    this.#local = { mayastorUrl: at(api), adminUrl: at(admin), exporterUrl: at(exporter), ops: Object.fromEntries(ops) };
+    this.#ops = Object.fromEntries(ops);
+    this.#names = input.withVault ? serviceNames : tieringServices;
+    this.#local = { mayastorUrl: at(api), adminUrl: at(admin), exporterUrl: at(exporter), ops: this.#ops };
     this.#servers = makeServers({
       ...input,
       ports: { nats, redis, prometheus },
@@ -84,12 +95,17 @@ export class Stack {
   async start(signal: AbortSignal): Promise<void> {
     const { layout } = this.#input;
     await mkdir(layout.logsDir, { recursive: true });
+    const codec = this.#provisionCodec();
     const [nats, redis, prometheus] = await Promise.all(this.#servers.map((server) => server.start()));
+    await codec;
     signal.throwIfAborted();
     this.#servicesStartedMs = performance.now();
     this.#addresses = { ...this.#local, natsUrl: nats?.url ?? '', redisUrl: redis?.url ?? '', prometheusUrl: prometheus?.url ?? '' };
     await this.#startServices(this.#addresses);
-    await Promise.all(serviceNames.map((name) => this.#untilReady(name, signal)));
+    await Promise.all(this.#names.map((name) => this.#untilReady(name, signal)));
+    if (this.#input.withVault) {
+      await noteDrivesMade(layout);
+    }
     this.#save();
     await this.#writing;
   }
@@ -107,6 +123,10 @@ export class Stack {
     return this.#servicesStartedMs;
   }
 
+  get hasVault(): boolean {
+    return this.#input.withVault;
+  }
+
   get processes(): ProcessState[] {
     return [...this.#servers, ...this.#services.values()].map(({ name, up, restarts }) => ({ name, up, restarts }));
   }
@@ -121,23 +141,40 @@ export class Stack {
   async stop(): Promise<void> {
     this.#stopped = true;
     await Promise.all(
-      serviceNames.filter((name) => name !== 'mayastor-simulator').map((name) => this.#services.get(name)?.stop(serviceGraceMs)),
+      this.#names.filter((name) => name !== 'mayastor-simulator').map((name) => this.#services.get(name)?.stop(serviceGraceMs)),
     );
     await this.#services.get('mayastor-simulator')?.stop(simulatorGraceMs);
     await Promise.all(this.#servers.map((server) => server.stop(serverGraceMs)));
     await this.#writing;
   }
 
+  /** Never fails: without an add-on ec-encoder computes more slowly. */
+  async #provisionCodec(): Promise<void> {
+    const { install, env, tell, withVault } = this.#input;
+    if (withVault) {
+      const { provisionCodec } = await import('@couchestor/ec-encoder/provision');
+      await provisionCodec({ install, env, log: (line) => tell({ kind: 'progress', name: 'ec-encoder', text: `codec: ${line}` }) });
+    }
+  }
+
   async #startServices(addresses: Addresses): Promise<void> {
     const { layout, env } = this.#input;
-    const options = serviceOptions({
-      addresses,
-      policyDir: layout.policiesDir,
-      scenarioFile: layout.scenarioFile,
-      simulatorDir: layout.simulatorDir,
-    });
+    const options = {
+      ...serviceOptions({
+        addresses,
+        policyDir: layout.policiesDir,
+        scenarioFile: layout.scenarioFile,
+        simulatorDir: layout.simulatorDir,
+      }),
+      'ec-encoder': vaultOptions({
+        natsUrl: addresses.natsUrl,
+        layout,
+        ops: this.#ops['ec-encoder'],
+        areDrivesMade: await areDrivesMade(layout),
+      }),
+    };
     const { path, args } = selfCommand();
-    for (const name of serviceNames) {
+    for (const name of this.#names) {
       const logFile = join(layout.logsDir, `${name}.log`);
       // One former log is kept: it tells why the last run ended.
       await rename(logFile, `${logFile}.1`).catch(() => undefined);
@@ -167,7 +204,7 @@ export class Stack {
     }
   }
 
-  #describe({ ops, ...urls }: Addresses): StackFile {
+  #describe({ ops: _, ...urls }: Addresses): StackFile {
     const supervisor = identify(process.pid);
     if (supervisor === undefined) {
       throw new Error('this process cannot be identified');
@@ -178,7 +215,7 @@ export class Stack {
       startedAt: this.#startedAt,
       supervisor,
       ...urls,
-      services: serviceNames.map((name) => ({ name, ...ops[name] })),
+      services: this.#names.map((name) => ({ name, ...this.#ops[name] })),
       processes: [...this.#servers, ...this.#services.values()].flatMap(({ name, pid }) => {
         const identity = pid === undefined ? undefined : identify(pid);
         return identity === undefined ? [] : [{ name, ...identity }];
@@ -187,7 +224,7 @@ export class Stack {
   }
 
   async #untilReady(name: ServiceName, signal: AbortSignal): Promise<void> {
-    const { healthUrl } = this.#local.ops[name];
+    const { healthUrl } = this.#ops[name];
     const deadline = performance.now() + readyTimeoutMs;
     for (;;) {
       signal.throwIfAborted();

@@ -7,6 +7,8 @@ export interface Output {
   readonly columns: number | undefined;
   print(line: string): void;
   note(line: string): void;
+  /** Stands in the last line of a terminal until the next one takes its place; an empty one takes it away. Absent where there is no terminal. */
+  readonly redraw?: (line: string) => void;
 }
 
 export function processOutput(o: { stdout: NodeJS.WriteStream; stderr: NodeJS.WriteStream; env: NodeJS.ProcessEnv }): Output {
@@ -15,6 +17,7 @@ export function processOutput(o: { stdout: NodeJS.WriteStream; stderr: NodeJS.Wr
     columns: o.stdout.isTTY ? o.stdout.columns : undefined,
     print: (line) => o.stdout.write(`${line}\n`),
     note: (line) => o.stderr.write(`${line}\n`),
+    ...(o.stderr.isTTY ? { redraw: (line: string) => void o.stderr.write(`\r\u001b[2K${line}`) } : {}),
   };
 }
 

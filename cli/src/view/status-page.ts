@@ -1,8 +1,9 @@
 /** The page that `couchestor status` prints. */
-import type { ServiceStatus, SystemStatus } from '../client/gather-status.ts';
+import type { ServiceStatus, SystemStatus, VaultSummary } from '../client/gather-status.ts';
 import type { Paint, Style } from '../terminal/ansi.ts';
 import { formatCount } from '../terminal/format.ts';
 import { renderTable } from '../terminal/table.ts';
+import { phaseStyles, phaseWords } from './vault-page.ts';
 
 export function statusPage(status: SystemStatus, o: { paint: Paint; columns: number | undefined }): string[] {
   const { paint } = o;
@@ -37,8 +38,20 @@ export function statusPage(status: SystemStatus, o: { paint: Paint; columns: num
     field('migrations', `${formatCount(status.migrations.open)} open${finished === '' ? '' : `; ${finished}`}`),
     field('policies', `${formatCount(status.policies.total)}${status.policies.total === 0 ? '' : ` (${counts(status.policies.phase)})`}`),
     field('dead letters', formatCount(status.deadLetters)),
+    ...status.vaults.map((vault) => field('vault', vaultText(vault, paint))),
+    ...status.vaults.flatMap(({ policy, problems }) => problems.map((text) => `${paint('!', 'yellow')} vault of ${policy}: ${text}`)),
     ...status.attention.map(({ policy, text }) => `${paint('!', 'yellow')} ${policy}: ${text}`),
   ];
+}
+
+/** `gold: ready, survives any 2 of 6 drives; 4 volumes, 9,000 stripes, 2 degraded` */
+function vaultText({ policy, phase, survives, volumes, stripes }: VaultSummary, paint: Paint): string {
+  const wrong = [
+    ...(stripes.degraded > 0 ? [paint(`${formatCount(stripes.degraded)} degraded`, 'yellow')] : []),
+    ...(stripes.lost > 0 ? [paint(`${formatCount(stripes.lost)} lost`, 'red', 'bold')] : []),
+  ];
+  const word = phase === 'silent' ? paint(phase, 'yellow') : paint(phaseWords[phase], ...phaseStyles(phase));
+  return `${policy}: ${word}, ${survives}; ${[`${formatCount(volumes)} volumes`, `${formatCount(stripes.total)} stripes`, ...wrong].join(', ')}`;
 }
 
 function stateStyles(state: ServiceStatus['state']): readonly Style[] {

@@ -1,4 +1,4 @@
-/** Makes the Secrets with the passwords of NATS and Redis, each only where there is none yet. Run in the cluster, by a Job. */
+/** Makes the Secrets with the passwords of NATS and Redis and the token of ec-encoder's API, each only where there is none yet. Run in the cluster, by a Job. */
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 
@@ -16,8 +16,9 @@ const tokenFile = process.env['TOKEN_FILE'] ?? `${account}/token`;
 const password = () => `p${randomBytes(24).toString('hex')}`;
 
 const secrets = {
-  'couchestor-nats': ['metrics-watcher', 'policy-brain', 'migrator', 'operator', 'cli'],
+  'couchestor-nats': ['metrics-watcher', 'policy-brain', 'migrator', 'ec-encoder', 'operator', 'cli'],
   'couchestor-redis': ['password'],
+  'couchestor-ec': ['api-token'],
 };
 
 for (const [name, keys] of Object.entries(secrets)) {

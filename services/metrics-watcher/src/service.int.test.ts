@@ -178,7 +178,7 @@ describe('the watcher with a real Prometheus', () => {
     expect(newest(ids.restarted)).not.toHaveProperty('writeLatencyUs');
     expect(newest(ids.failedOver)).toMatchObject({ status: 'measured', readIops: within(200), writeIops: within(200) });
     // Six of twenty seconds are missing: the coverage tells so, and the mean is nearer to the truth than 70 %, which counts them as rest.
-    expect(coverageOf(ids.gap)).toBeGreaterThan(0.6);
+    expect(coverageOf(ids.gap)).toBeGreaterThan(0.5);
     expect(coverageOf(ids.gap)).toBeLessThan(0.8);
     expect(readIopsOf(ids.gap)).toBeGreaterThan(80);
     expect(readIopsOf(ids.gap)).toBeLessThan(108);

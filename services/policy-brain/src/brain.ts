@@ -1,5 +1,6 @@
 /** What the brain knows in one term. Handlers write it; nothing of it but what the ledger holds outlives the term, and nothing needs to. */
 import type { PolicyView } from '@couchestor/shared/contracts/brain';
+import type { VaultRecord } from '@couchestor/shared/contracts/vault-events';
 import type { PolicySet } from './adapters/policy-source.ts';
 import type { PreparedRound, RoundOutcome, Wishes } from './domain/decide-round.ts';
 import type { Cluster, KnownVolume } from './domain/known-volume.ts';
@@ -27,6 +28,9 @@ export class Brain {
   policyViews: readonly PolicyView[] = [];
   /** Of ErasureCodingPolicies that may not be used. */
   ecProblemViews: readonly PolicyView[] = [];
+
+  /** As they told of themselves, by their ids. */
+  vaults: ReadonlyMap<string, VaultRecord> = new Map();
 
   readonly #rounds = new Map<number, WindowRounds>();
   #cluster: Cluster | undefined;

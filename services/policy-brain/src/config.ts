@@ -4,21 +4,8 @@ import { defineOptions, type OptionValues } from '@couchestor/shared/options';
 import type { OperatorLimits } from './domain/active-policy.ts';
 
 export const brainOptions = defineOptions({
-  policySource: {
-    flag: 'policy-source',
-    env: 'POLICY_SOURCE',
-    kind: 'enum',
-    values: ['folder', 'kubernetes'],
-    default: 'folder',
-    description: 'Where policies come from: files in --policy-dir, or custom resources in Kubernetes.',
-  },
-  policyDir: {
-    flag: 'policy-dir',
-    env: 'POLICY_DIR',
-    kind: 'path',
-    default: './policies',
-    description: 'Folder of YAML files with StoragePolicy documents. It is watched; a file may hold several documents.',
-  },
+  policySource: commonOptions.policySource,
+  policyDir: commonOptions.policyDir,
   maxConcurrentMigrations: commonOptions.maxConcurrentMigrations,
   migrationTimeoutMinutes: {
     flag: 'migration-timeout-minutes',

@@ -9,6 +9,7 @@ import {
   migrationFinished,
   migrationRequested,
 } from '@couchestor/shared/contracts/migration';
+import { type VaultRecord, vaultsBucket } from '@couchestor/shared/contracts/vault-events';
 import { type VolumeSample, volumeSampled } from '@couchestor/shared/contracts/volume-sampled';
 import { erasureCodingPolicies, storagePolicies } from '@couchestor/shared/crds/resources';
 import { type KubeApiServer, startKubeApiServer } from '@couchestor/shared/testing/kube/api-server';
@@ -245,6 +246,30 @@ describe('an ErasureCodingPolicy in Kubernetes', () => {
     expect((await others.call(listPolicies, {}, { timeoutMs: 5_000 })).ecPolicies).toMatchObject([
       { name: 'wide', source: 'erasurecodingpolicy/wide', phase: 'Active', activeVolumes: 1, storageEfficiency: 0.8 },
     ]);
+    // A vault tells that it keeps volumes by the policy, and then that it has lost a drive.
+    const vault: VaultRecord = {
+      vaultId: 'v1',
+      policy: { name: 'wide', dataShards: 8, parityShards: 2, stripeSizeBytes: 1_048_576, codec: 'isal-compatible' },
+      phase: 'ready',
+      volumes: 3,
+      stripes: { total: 10, healthy: 10, degraded: 0, rebuilding: 0, lost: 0 },
+      survives: { zones: 0, nodes: 0, pools: 0, disks: 0, drives: 2, sentence: 'survives any 2 of 10 drives' },
+      conditions: [],
+      at: new Date().toISOString(),
+    };
+    const vaults = others.bucket(vaultsBucket);
+    const first = await vaults.create('v1', vault);
+    await ec(({ activeVolumes, totalStripes }) => activeVolumes === 4 && totalStripes === 10, 'the counts of a vault');
+    const degraded = { type: 'Degraded', status: 'True', reason: 'DriveFailed', message: 'Drive 3 has failed.' } as const;
+    const stripes = { total: 10, healthy: 7, degraded: 3, rebuilding: 1, lost: 0 };
+    await vaults.update('v1', { ...vault, phase: 'degraded', stripes, conditions: [degraded] }, first?.revision ?? 0);
+    await ec(({ degradedStripes, rebuildingStripes }) => degradedStripes === 3 && rebuildingStripes === 1, 'degraded stripes');
+    const { conditions = [] } = (await world.ecStatusOf('wide')) ?? {};
+    expect(conditions.find(({ type }) => type === 'Degraded')).toMatchObject({
+      status: 'True',
+      reason: 'DriveFailed',
+      message: 'Vault v1: Drive 3 has failed.',
+    });
     await status('lost', ({ phase }) => phase === 'Active', 'the status');
     expect(await world.conditionOf('lost', 'EcPolicyInvalid')).toMatchObject({ status: 'True', reason: 'NotFound' });
 

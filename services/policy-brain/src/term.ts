@@ -2,6 +2,7 @@
 import type { Bus } from '@couchestor/shared/bus/connect';
 import { explainVolume, listPolicies, listVolumes, moveStanding, retryVolume } from '@couchestor/shared/contracts/brain';
 import { migrationAdvanced, migrationFinished } from '@couchestor/shared/contracts/migration';
+import { vaultsBucket } from '@couchestor/shared/contracts/vault-events';
 import { volumeSampled } from '@couchestor/shared/contracts/volume-sampled';
 import type { Logger } from '@couchestor/shared/logger';
 import { openMayastor } from '@couchestor/shared/mayastor/discover';
@@ -88,6 +89,18 @@ export async function startTerm(deps: TermDeps, { lifecycle, stillLeads, superse
   const { kubernetes } = deps;
   const reports = kubernetes === undefined ? undefined : startKubernetesReports({ ...kubernetes, brain, records, clock, logger });
   onStop('reports to Kubernetes', async () => reports?.stop());
+  const vaults = await bus.bucket(vaultsBucket).watch(({ key, entry }) => {
+    const known = new Map(brain.vaults);
+    if (entry === undefined) {
+      known.delete(key);
+    } else {
+      // By the clock that it is compared with.
+      known.set(key, { ...entry.value, at: entry.writtenAt.toISOString() });
+    }
+    brain.vaults = known;
+    reports?.onVaults();
+  });
+  onStop('vaults', () => vaults.stop());
   const told = { onViews: reports?.onViews, onMoveNews: reports?.onMoveNews };
   const handlers = { brain, bus, ledger, records, windows, clock, reader, mayastor, limits: limitsOf(config), metrics, logger, ...told };
   const loop = startRoundLoop({

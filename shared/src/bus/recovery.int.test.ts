@@ -84,10 +84,11 @@ describe('the bus', () => {
     await waitUntil(() => seen.has('after the consumer'));
     await manager.streams.delete('COUCHESTOR_MIGRATIONS');
     await bus.publish(migrationAdvanced, someAdvance('after the stream'));
-    await waitUntil(() => seen.has('after the stream'));
+    // That the stream is gone is told by the silence of its pulls, which takes a while.
+    await waitUntil(() => seen.has('after the stream'), { timeoutMs: 40_000 });
     await raw.close();
     await consumer.stop();
-  });
+  }, 60_000);
 
   it('connects once nats-server is there', async () => {
     await server.kill();

@@ -7,7 +7,7 @@ import type { z } from 'zod';
 
 export type ServiceName = 'metrics-watcher' | 'policy-brain' | 'migrator' | 'ec-encoder' | 's3-gateway' | 'cli';
 
-export type StreamName = 'COUCHESTOR_SAMPLES' | 'COUCHESTOR_MIGRATIONS';
+export type StreamName = 'COUCHESTOR_SAMPLES' | 'COUCHESTOR_MIGRATIONS' | 'COUCHESTOR_VAULT';
 
 /** A fact that one service states and others consume at least once. */
 export interface EventContract<T = unknown> {
@@ -16,6 +16,7 @@ export interface EventContract<T = unknown> {
   readonly version: number;
   readonly stream: StreamName;
   readonly producer: ServiceName;
+  /** Those with a durable consumer. None: a fact for whoever watches, and for the record. */
   readonly consumers: readonly ServiceName[];
   readonly description: string;
   readonly payload: z.ZodType<T>;

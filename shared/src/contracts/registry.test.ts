@@ -40,10 +40,9 @@ describe('the registry', () => {
     }
   });
 
-  it('names every event by a noun and a past participle, with a consumer and a producer that is none of them', () => {
+  it('names every event by a noun and a past participle, with a producer that is no consumer of it', () => {
     for (const event of events) {
-      expect(event.type).toMatch(/^[a-z-]+\.[a-z-]+ed$/);
-      expect(event.consumers.length).toBeGreaterThan(0);
+      expect(event.type).toMatch(/^[a-z-]+\.([a-z-]+ed|rebuilt|lost)$/);
       expect(event.consumers).not.toContain(event.producer);
     }
   });

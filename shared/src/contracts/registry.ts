@@ -13,6 +13,7 @@ import {
 import type { BucketContract, EventContract, RpcContract, StreamName } from './define.ts';
 import { migrationAdvanced, migrationFinished, migrationRequested } from './migration.ts';
 import { cancelMove, cancelsBucket, finishedMovesBucket, journalBucket, listMoves, lockBucket, showMove } from './migrator.ts';
+import { driveFailed, stripeDegraded, stripeEncoded, stripeLost, stripeRebuilt, vaultsBucket } from './vault-events.ts';
 import { volumeSampled } from './volume-sampled.ts';
 
 export interface StreamConfig {
@@ -42,6 +43,13 @@ export const streams: readonly StreamConfig[] = [
     maxBytes: 512 * 1024 * 1024,
   },
   {
+    name: 'COUCHESTOR_VAULT',
+    subjects: ['couchestor.stripe.>', 'couchestor.drive.>'],
+    description: 'What happened to stripes and drives.',
+    maxAgeMs: 7 * 86_400_000,
+    maxBytes: 256 * 1024 * 1024,
+  },
+  {
     name: 'COUCHESTOR_DEAD_LETTERS',
     subjects: ['couchestor.dead-letter.>'],
     description: 'Messages that could not be handled, with the error, until they are replayed or 30 days old.',
@@ -54,7 +62,17 @@ export const streams: readonly StreamConfig[] = [
 // biome-ignore lint/suspicious/noExplicitAny: the payload type of a list's entry is not one type.
 type Any = any;
 
-export const events: readonly EventContract<Any>[] = [volumeSampled, migrationRequested, migrationAdvanced, migrationFinished];
+export const events: readonly EventContract<Any>[] = [
+  volumeSampled,
+  migrationRequested,
+  migrationAdvanced,
+  migrationFinished,
+  stripeEncoded,
+  stripeDegraded,
+  stripeRebuilt,
+  stripeLost,
+  driveFailed,
+];
 
 export const rpcs: readonly RpcContract<Any, Any>[] = [
   moveStanding,
@@ -76,4 +94,5 @@ export const buckets: readonly BucketContract<Any>[] = [
   finishedMovesBucket,
   cancelsBucket,
   lockBucket,
+  vaultsBucket,
 ];

@@ -69,11 +69,19 @@ const migrator: Account = { name: 'migrator' satisfies ServiceName, everywhere: 
 
 const watcher: Account = { name: 'metrics-watcher' satisfies ServiceName, everywhere: [], ownNamespace: [] };
 
-/** The accounts of the services, and of all of them in one process. */
+/** It reads its policy when it starts; what became of it is told over NATS. */
+const encoder: Account = {
+  name: 'ec-encoder' satisfies ServiceName,
+  everywhere: [{ group: ourGroup, resource: 'erasurecodingpolicies', verbs: ['get'], why: 'the policy of the vault' }],
+  ownNamespace: [],
+};
+
+/** The accounts of the services, and of those that move volumes in one process. */
 export const serviceAccounts: readonly Account[] = [
   watcher,
   brain,
   migrator,
+  encoder,
   // The migrator needs nothing that the brain does not.
   { name: 'operator', everywhere: brain.everywhere, ownNamespace: brain.ownNamespace },
 ];

@@ -23,13 +23,14 @@ export interface ServiceProcess {
 /**
  * Resolves once it is ready.
  * @param main the service's main.ts
+ * @param more environment beside PATH, such as that of a preloaded library
  */
-export async function startServiceProcess(main: URL, flags: readonly string[]): Promise<ServiceProcess> {
+export async function startServiceProcess(main: URL, flags: readonly string[], more: NodeJS.ProcessEnv = {}): Promise<ServiceProcess> {
   const file = fileURLToPath(main);
   const ops = ['--metrics-addr', '127.0.0.1:0', '--health-addr', '127.0.0.1:0', '--log-json'];
   const child = spawn(process.execPath, ['--import', 'tsx', '--conditions=source', file, ...flags, ...ops], {
     // It ends with us: its standard input is then closed.
-    env: { PATH: process.env['PATH'], COUCHESTOR_STOP_ON_STDIN_EOF: '1' },
+    env: { ...more, PATH: process.env['PATH'], COUCHESTOR_STOP_ON_STDIN_EOF: '1' },
     stdio: ['pipe', 'pipe', 'pipe'],
   });
   const gone = once(child, 'exit');

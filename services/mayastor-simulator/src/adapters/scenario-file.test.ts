@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { erasureCodingPolicySchema } from '@couchestor/shared/erasure-coding-policy';
 import { storagePolicySchema } from '@couchestor/shared/storage-policy';
 import { describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
@@ -68,9 +69,13 @@ describe('a scenario file', () => {
   it.each(['policies', 'demo-policies'])('the policies of %s are good and act', (folder) => {
     const files = readdirSync(join(localFolder, folder));
     expect(files.length).toBeGreaterThan(0);
-    for (const file of files) {
-      const policy = storagePolicySchema.parse(parse(readFileSync(join(localFolder, folder, file), 'utf8')));
-      expect(policy.spec.dryRun).toBe(false);
+    const documents = files.map((file): unknown => parse(readFileSync(join(localFolder, folder, file), 'utf8')));
+    for (const document of documents) {
+      if ((document as { kind?: string }).kind === 'ErasureCodingPolicy') {
+        expect(erasureCodingPolicySchema.parse(document).spec.algorithm).toBe('ReedSolomon');
+      } else {
+        expect(storagePolicySchema.parse(document).spec.dryRun).toBe(false);
+      }
     }
   });
 });

@@ -12,6 +12,8 @@ export interface SourcedPolicy {
 /** A valid ErasureCodingPolicy. */
 export interface SourcedEcPolicy {
   readonly name: string;
+  /** Of the custom resource. */
+  readonly uid?: string;
   /** A file's path, or the custom resource. */
   readonly source: string;
   readonly spec: ErasureCodingPolicySpec;

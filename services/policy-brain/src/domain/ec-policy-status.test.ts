@@ -8,7 +8,7 @@ const spec = erasureCodingPolicySpecSchema.parse({ dataShards: 4, parityShards: 
 const valid: EcPolicy = { name: 'ec', uid: 'u', generation: 3, spec, problems: [], accepted: undefined };
 
 function statusOf(o: Partial<EcStatusFacts> = {}) {
-  return ecStatus({ policy: valid, volumes: 0, stripes: undefined, before: undefined, nowMs, ...o });
+  return ecStatus({ policy: valid, volumes: 0, vaults: undefined, before: undefined, nowMs, ...o });
 }
 
 describe('the status of an ErasureCodingPolicy', () => {
@@ -28,13 +28,42 @@ describe('the status of an ErasureCodingPolicy', () => {
     expect(erasureCodingPolicyStatusSchema.parse(status)).toEqual(status);
   });
 
-  it('counts stripes where somebody keeps them', () => {
-    expect(statusOf({ stripes: { total: 9, healthy: 6, degraded: 2, rebuilding: 1 } })).toMatchObject({
+  const vaults = { volumes: 4, stripes: { total: 9, healthy: 6, degraded: 3, rebuilding: 1 }, degraded: undefined };
+
+  it('is Active and counts volumes and stripes where vaults keep them', () => {
+    const status = statusOf({ volumes: 2, vaults });
+    expect(status).toMatchObject({
+      phase: 'Active',
+      activeVolumes: 6,
       totalStripes: 9,
       healthyStripes: 6,
-      degradedStripes: 2,
+      degradedStripes: 3,
       rebuildingStripes: 1,
+      message: 'The policy is valid, and a vault keeps volumes by it.',
     });
+    expect(status.conditions).toMatchObject([
+      { type: 'Ready', status: 'True' },
+      { type: 'Degraded', status: 'False', reason: 'AllWell' },
+    ]);
+    expect(erasureCodingPolicyStatusSchema.parse(status)).toEqual(status);
+  });
+
+  it('is Degraded with the reason while a vault is, and remembers since when', () => {
+    const degraded = { reason: 'OneDisk', message: 'Vault v: all drives are on one disk.' };
+    const before = statusOf({ vaults: { ...vaults, degraded } });
+    const later = statusOf({ vaults: { ...vaults, degraded }, before, nowMs: nowMs + 60_000 });
+    expect(later.conditions?.[1]).toEqual({
+      type: 'Degraded',
+      status: 'True',
+      observedGeneration: 3,
+      ...degraded,
+      lastTransitionTime: new Date(nowMs).toISOString(),
+    });
+  });
+
+  it('says nothing of Degraded any more when its last vault is gone', () => {
+    const before = statusOf({ vaults });
+    expect(statusOf({ before }).conditions).toMatchObject([{ type: 'Ready' }]);
   });
 
   it('is Invalid where a field changed on which stripes depend, and the accepted spec stands', () => {

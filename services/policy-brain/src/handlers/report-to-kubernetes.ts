@@ -20,11 +20,11 @@ import { ecPoliciesOf, storagePolicySource } from '../adapters/kubernetes/policy
 import { type StatusTimings, StatusWriter } from '../adapters/kubernetes/status-writer.ts';
 import type { PolicyRecordStore } from '../adapters/policy-record-store.ts';
 import type { Brain } from '../brain.ts';
-import { ecStatus, type StripeCounts } from '../domain/ec-policy-status.ts';
+import { ecStatus } from '../domain/ec-policy-status.ts';
 import type { MoveNews } from '../domain/move-news.ts';
 import { storagePolicyStatus } from '../domain/storage-policy-status.ts';
 import { tellMoveNews } from './tell-move-news.ts';
-import { volumesByEcPolicy } from './view-ec-policies.ts';
+import { vaultsByEcPolicy, volumesByEcPolicy } from './view-ec-policies.ts';
 
 /** For Events that are still to be written when the term ends. */
 const lastEventsBudgetMs = 500;
@@ -38,13 +38,13 @@ export interface ReportDeps {
   readonly logger: Logger;
   readonly registry?: Registry;
   readonly timings?: Partial<StatusTimings>;
-  /** Stripes by ErasureCodingPolicy, from whoever keeps them. Absent while nobody does: then the status says nothing of stripes. */
-  readonly stripesOf?: (ecPolicy: string) => StripeCounts | undefined;
 }
 
 export interface KubernetesReports {
   /** There are new views of the policies. */
   onViews(): void;
+  /** A vault has told how it is. */
+  onVaults(): void;
   onMoveNews(news: MoveNews): void;
   stop(): Promise<void>;
 }
@@ -74,6 +74,9 @@ export function startKubernetesReports(deps: ReportDeps): KubernetesReports {
     },
     onViews() {
       storage.lookAtAll();
+      ec.lookAtAll();
+    },
+    onVaults() {
       ec.lookAtAll();
     },
     async stop() {
@@ -115,15 +118,15 @@ function generationOf(brain: Brain, { view, uid }: { view: PolicyView; uid: stri
   return view.phase === 'Active' ? (decided ?? known).generation : known.generation;
 }
 
-function ecStatusOf({ brain, clock, stripesOf }: ReportDeps, object: RawErasureCodingPolicy): object | undefined {
-  const { name } = object.metadata;
+function ecStatusOf({ brain, clock }: ReportDeps, object: RawErasureCodingPolicy): object | undefined {
+  const { name, uid } = object.metadata;
   const [policy] = ecPoliciesOf({ store: new Map([[name, object]]) });
   return policy === undefined || !brain.stillLeads()
     ? undefined
     : ecStatus({
         policy,
         volumes: volumesByEcPolicy(brain, name),
-        stripes: stripesOf?.(name),
+        vaults: vaultsByEcPolicy(brain, { name, uid, nowMs: clock.now() }),
         before: object.status,
         nowMs: clock.now(),
       });

@@ -35,7 +35,9 @@ export function policySetOf(o: { storage: Stored<RawStoragePolicy>; ec: Stored<R
   );
   return {
     policies,
-    ecPolicies: ec.flatMap(({ name, spec }) => (spec === undefined ? [] : [{ name, source: sourceOf('erasurecodingpolicy', name), spec }])),
+    ecPolicies: ec.flatMap(({ name, uid, spec }) =>
+      spec === undefined ? [] : [{ name, uid, source: sourceOf('erasurecodingpolicy', name), spec }],
+    ),
     problems,
   };
 }
