@@ -7,6 +7,8 @@ const benches: Readonly<Record<string, () => Promise<{ run(): Promise<void> }>>>
   'brain-footprint': () => import('./brain-footprint.ts'),
   'watcher-round': () => import('./watcher-round.ts'),
   'decision-latency': () => import('./decision-latency.ts'),
+  codec: () => import('./codec.ts'),
+  ec: () => import('./ec.ts'),
 };
 
 const wanted = process.argv.slice(2);

@@ -62,7 +62,7 @@ describe.each(['deploy/overlays/operator', 'deploy/overlays/local', 'deploy/over
     for (const manifest of others) {
       exceptions[typeOf(manifest)]?.(manifest);
     }
-  });
+  }, 120_000);
 });
 
 it("refuses a budget, a monitor and a rule that are wrong, where the schemas take the server's place", () => {
@@ -94,6 +94,19 @@ describe('the examples', () => {
     // The server takes away what it does not know.
     expect((await dryRun(path)).map(({ spec }) => spec)).toEqual(manifestsOf(path).map(({ spec }) => spec));
   });
+
+  it('of ErasureCodingPolicies, and of a pod that uses a volume of a vault, are taken by the API server', async () => {
+    const policies = await kubectl.run([
+      'apply',
+      '--dry-run=server',
+      '-f',
+      join(root, 'deploy/examples/erasurecodingpolicy-examples.yaml'),
+    ]);
+    expect(policies).toMatchObject({ code: 0, stderr: '' });
+    // This server lets no container be privileged, which is asked for in earnest.
+    const pod = (await readFile(join(root, 'deploy/examples/ec-volume-pod.yaml'), 'utf8')).replace('privileged: true', 'privileged: false');
+    expect(await kubectl.apply(pod, ['--dry-run=server'])).toMatchObject({ code: 0, stderr: '' });
+  });
 });
 
 describe('the Quick Start', () => {
@@ -111,12 +124,12 @@ describe('the Quick Start', () => {
   it('makes the passwords with no more rights than to make Secrets, once, and leaves them as they are', async () => {
     const account = { namespace: 'couchestor-system', name: 'couchestor-make-secrets' };
     const first = await kubectl.makeSecrets(account);
-    expect(first.stdout).toBe('couchestor-nats: made\ncouchestor-redis: made\n');
+    expect(first.stdout).toBe('couchestor-nats: made\ncouchestor-redis: made\ncouchestor-ec: made\n');
     const before = (await kubectl.run(['-n', account.namespace, 'get', 'secret', 'couchestor-nats', '-o', 'jsonpath={.data}'])).stdout;
     expect(Object.keys(JSON.parse(before))).toContain('migrator');
 
     const second = await kubectl.makeSecrets(account);
-    expect(second.stdout).toBe('couchestor-nats: is there already\ncouchestor-redis: is there already\n');
+    expect(second.stdout).toBe('couchestor-nats: is there already\ncouchestor-redis: is there already\ncouchestor-ec: is there already\n');
     expect((await kubectl.run(['-n', account.namespace, 'get', 'secret', 'couchestor-nats', '-o', 'jsonpath={.data}'])).stdout).toBe(
       before,
     );

@@ -32,7 +32,7 @@ describe.each(overlays)('the overlay %s', (name) => {
       expect(pod.securityContext, workload.metadata.name).toMatchObject({ runAsNonRoot: true, seccompProfile: { type: 'RuntimeDefault' } });
       expect(pod.securityContext.runAsUser, workload.metadata.name).toBeGreaterThan(0);
       for (const container of pod.containers) {
-        const isDevelopment = name === 'local' && /^couchestor\//.test(container.image) && workload.kind === 'Deployment';
+        const isDevelopment = name === 'local' && /^couchestor\//.test(container.image) && workload.kind !== 'Job';
         expect(container.securityContext, workload.metadata.name).toEqual({
           allowPrivilegeEscalation: false,
           readOnlyRootFilesystem: !isDevelopment,
@@ -115,7 +115,7 @@ describe.each(overlays)('the overlay %s', (name) => {
       .filter(({ metadata }) => metadata.name.startsWith('couchestor-config'))
       .flatMap(({ data = {} }) => Object.keys(data));
     const ofPods = workloadsOf(rendered[name])
-      .filter(({ kind, spec }) => kind === 'Deployment' && /^couchestor\//.test(spec.template.spec.containers[0].image))
+      .filter(({ kind, spec }) => kind !== 'Job' && /^couchestor\//.test(spec.template.spec.containers[0].image))
       .flatMap(({ spec }) => (spec.template.spec.containers[0].env ?? []).map(({ name: variable }: { name: string }) => variable));
     const passwords = ['NATS_PASSWORD', 'REDIS_PASSWORD'];
     expect([...config, ...ofPods].filter((variable) => !known.has(variable) && !passwords.includes(variable))).toEqual([]);
@@ -147,7 +147,7 @@ describe('production', () => {
         .filter(({ kind }) => kind !== 'Job')
         .map(({ metadata, spec }) => [metadata.name, spec.replicas]),
     );
-    expect(counts).toEqual({ 'metrics-watcher': 1, 'policy-brain': 2, migrator: 2, nats: 3, redis: 1 });
+    expect(counts).toEqual({ 'metrics-watcher': 1, 'policy-brain': 2, migrator: 2, 'ec-encoder': 1, nats: 3, redis: 1 });
   });
 
   it('names as many routes of NATS as there are servers', () => {
@@ -187,6 +187,63 @@ describe('local', () => {
     // Tilt would put the entrypoint of an image in the place of the Job's command.
     expect(/docker_build\("couchestor\/make-secrets"[^)]*\)/.exec(tiltfile)?.[0]).toContain('target = "dev"');
     expect(/docker_build\("couchestor\/make-secrets"[^)]*\)/.exec(tiltfile)?.[0]).not.toContain('entrypoint');
+  });
+});
+
+describe('ec-encoder', () => {
+  const workload = (overlay: (typeof overlays)[number]) =>
+    workloadsOf(rendered[overlay]).find(({ metadata }) => metadata.name === 'ec-encoder');
+
+  it('has a volume of its own for the index, for each copy of the journal and for each drive, mounted where its options say', () => {
+    const spec = workload('production')?.spec;
+    const [container] = spec.template.spec.containers;
+    const mounts = new Map<string, string>(
+      container.volumeMounts.map((mount: { name: string; mountPath: string }) => [mount.mountPath, mount.name]),
+    );
+    const valueIn = (variable: string): string => container.env.find(({ name }: { name: string }) => name === variable).value;
+    const folders = [...valueIn('EC_DRIVES').split(';'), ...valueIn('EC_JOURNAL').split(';'), '/data'];
+    const claims = spec.volumeClaimTemplates.map(({ metadata }: { metadata: { name: string } }) => metadata.name);
+    expect(folders.map((folder) => mounts.get(folder)).sort()).toEqual(claims.sort());
+    expect(valueIn('EC_DATA_DIR')).toMatch(/^\/data\//);
+    const policy = manifestsOf('deploy/examples/erasurecodingpolicy-examples.yaml').find(
+      ({ metadata }) => metadata.name === valueIn('EC_POLICY'),
+    );
+    expect(valueIn('EC_DRIVES').split(';')).toHaveLength(policy?.spec.dataShards + policy?.spec.parityShards);
+    expect(valueIn('EC_JOURNAL').split(';')).toHaveLength(policy?.spec.journalConfig.replicationFactor);
+    const journal = spec.volumeClaimTemplates.find(({ metadata }: { metadata: { name: string } }) => metadata.name === 'journal-1');
+    const journalBytes = Number.parseInt(journal.spec.resources.requests.storage, 10) * 1024 ** 3;
+    expect(journalBytes).toBeGreaterThan(policy?.spec.journalConfig.journalSizeBytes);
+  });
+
+  it('waits for a long replay of the journal before it is asked whether it lives, and is given the time to stop', () => {
+    const { containers, terminationGracePeriodSeconds } = workload('production')?.spec.template.spec ?? {};
+    const { startupProbe } = containers[0];
+    expect(startupProbe.httpGet.path).toBe('/readyz');
+    expect(startupProbe.periodSeconds * startupProbe.failureThreshold).toBeGreaterThanOrEqual(1_800);
+    expect(terminationGracePeriodSeconds).toBeGreaterThan(35);
+  });
+
+  it('asks for the token that the Job makes, and is reached by those alone who say that they use it', () => {
+    const script = readFileSync(join(root, 'deploy/base/secrets/make-secrets.mjs'), 'utf8');
+    expect(script).toContain("'couchestor-ec': ['api-token']");
+    const { volumes } = workload('production')?.spec.template.spec ?? {};
+    expect(volumes).toContainEqual({ name: 'secrets', secret: { secretName: 'couchestor-ec', defaultMode: 0o440 } });
+    const policy = rendered.production.find(({ kind, metadata }) => kind === 'NetworkPolicy' && metadata.name === 'ec-encoder');
+    const clients = policy?.spec.ingress.filter(({ ports }: { ports: { port: number }[] }) => ports.some(({ port }) => port === 10_809));
+    expect(clients).toEqual([
+      {
+        from: [{ namespaceSelector: {}, podSelector: { matchLabels: { 'couchestor.io/vault-client': 'true' } } }],
+        ports: [
+          { port: 10_809, protocol: 'TCP' },
+          { port: 8_090, protocol: 'TCP' },
+        ],
+      },
+    ]);
+  });
+
+  it('is a workload of its own: the operator moves volumes, and keeps none', () => {
+    expect(workload('operator')).toBeUndefined();
+    expect(workload('local')?.spec.template.spec.containers[0].env).toContainEqual({ name: 'EC_POLICY', value: 'local' });
   });
 });
 
@@ -245,9 +302,9 @@ describe('passwords', () => {
     const nats = rendered.production.find(({ kind, metadata }) => kind === 'StatefulSet' && metadata.name === 'nats');
     const variables = nats?.spec.template.spec.containers[0].env.map(({ name }: { name: string }) => name);
     expect(variables).toEqual(['POD_NAME', ...natsUsers.map(passwordVariable)]);
-    for (const name of ['metrics-watcher', 'policy-brain', 'migrator']) {
-      const deployment = rendered.production.find(({ kind, metadata }) => kind === 'Deployment' && metadata.name === name);
-      const env = deployment?.spec.template.spec.containers[0].env as { name: string; valueFrom?: { secretKeyRef?: object } }[];
+    for (const name of ['metrics-watcher', 'policy-brain', 'migrator', 'ec-encoder']) {
+      const workload = workloadsOf(rendered.production).find(({ metadata }) => metadata.name === name);
+      const env = workload?.spec.template.spec.containers[0].env as { name: string; valueFrom?: { secretKeyRef?: object } }[];
       expect(env.find((variable) => variable.name === 'NATS_PASSWORD')?.valueFrom?.secretKeyRef).toEqual({
         name: 'couchestor-nats',
         key: name,

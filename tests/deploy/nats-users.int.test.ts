@@ -11,12 +11,14 @@ import { freePort } from '@couchestor/shared/servers/free-port';
 import { provisionServer } from '@couchestor/shared/servers/provision';
 import { askVersion } from '@couchestor/shared/servers/version';
 import { startTestPrometheus, startTestRedis, type TestServer } from '@couchestor/shared/testing/servers';
+import { storageClient } from '@couchestor/shared/testing/storage-clients';
 import { waitUntil } from '@couchestor/shared/testing/wait-until';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type NatsUser, natsServerConfig, natsUsers, passwordVariable } from '../../scripts/manifests/nats-config.ts';
 import { couchestor, type Running, start } from '../e2e/couchestor.ts';
 import { dashboardQueries, queriesWithoutData } from './dashboard.ts';
 import { type InstalledServer, startInstalledNats } from './installed-servers.ts';
+import { root } from './manifests.ts';
 import { fixtures, writeQuickScenario } from './scenario.ts';
 
 const host = '127.0.0.1';
@@ -29,7 +31,7 @@ let others: TestServer[] = [];
 const processes: Running[] = [];
 
 const urlOf = (user: NatsUser): string => `nats://${user}:${passwords[user]}@${host}:${nats.port}`;
-const names = ['mayastor-simulator', 'metrics-watcher', 'policy-brain', 'migrator'];
+const names = ['mayastor-simulator', 'metrics-watcher', 'policy-brain', 'migrator', 'ec-encoder'];
 const startedAtMs = Date.now();
 const natsLog = (): Promise<string> => readFile(join(folder, 'nats.log'), 'utf8');
 
@@ -79,6 +81,16 @@ it('moves a volume with each service as its own user, and NATS refuses none of t
   for (const service of ['metrics-watcher', 'policy-brain', 'migrator'] as const) {
     await run(service, [], { ...env, NATS_URL: urlOf(service) });
   }
+  const vaultDir = join(folder, 'vault');
+  const drives = Array.from({ length: 6 }, (_, index) => join(vaultDir, 'drives', String(index + 1)));
+  await run('ec-encoder', ['--nbd-listen', join(vaultDir, 'nbd.sock')], {
+    NATS_URL: urlOf('ec-encoder'),
+    EC_DATA_DIR: vaultDir,
+    EC_DRIVES: drives.join(';'),
+    EC_JOURNAL: join(vaultDir, 'journal'),
+    EC_POLICY: 'local',
+    POLICY_DIR: join(root, 'deploy/local/policies'),
+  });
   const cli = (...args: string[]) => couchestor([...args, '--nats-url', urlOf('cli')]);
   await waitUntil(async () => /success/.test((await cli('migrations', '--json')).stdout), {
     timeoutMs: 150_000,
@@ -89,6 +101,10 @@ it('moves a volume with each service as its own user, and NATS refuses none of t
     const { code, stderr } = await cli(...words);
     expect(code, `${words.join(' ')}: ${stderr}`).toBe(0);
   }
+  // What a vault tells of itself reaches the brain and the command line, by the rights of three users.
+  const vaultTold = async (): Promise<boolean> => /vault +local: ready/.test((await cli('status')).stdout);
+  await waitUntil(vaultTold, { timeoutMs: 30_000, intervalMs: 1_000, what: 'the vault in the status' });
+  expect((await couchestor(['ec', 'volume', 'create', 'data', '64MiB', '--data-dir', vaultDir])).code).toBe(0);
   const kubeconfig = join(folder, 'none');
   const doctor = await cli('doctor', '--mayastor-url', `http://${api}`, '--kubeconfig', kubeconfig);
   expect(doctor.stdout, doctor.stderr).toMatch(/(ok|warning) +nats /);
@@ -98,12 +114,20 @@ it('moves a volume with each service as its own user, and NATS refuses none of t
   expect((await natsLog()).split('\n').filter((line) => /violation/i.test(line))).toEqual([]);
 }, 240_000);
 
+/** A rate takes requests between two scrapes. */
+async function useVolume(): Promise<void> {
+  const { path, env } = await storageClient('qemu-io');
+  const url = `nbd+unix:///data?socket=${join(folder, 'vault', 'nbd.sock')}`;
+  await promisify(execFile)(path, ['-f', 'raw', '-c', 'write -P 1 0 1M', '-c', 'read -P 1 0 1M', '-c', 'flush', url], { env });
+}
+
 it('has had data meanwhile for every panel of the dashboard, but for those of what did not happen', async () => {
   // Counts what could not be used of Prometheus's answers.
   const mayBeEmpty = ['sum by (kind) (increase(couchestor_watcher_answer_problems_total[1h]))'];
   expect(dashboardQueries()).toEqual(expect.arrayContaining(mayBeEmpty));
   let empty: string[] = [];
   const allHaveData = async (): Promise<boolean> => {
+    await useVolume();
     empty = (await queriesWithoutData(prometheus.url, startedAtMs)).filter((expr) => !mayBeEmpty.includes(expr));
     return empty.length === 0;
   };
@@ -136,6 +160,8 @@ describe('a user', () => {
     ['metrics-watcher', 'couchestor.migration.requested'],
     ['policy-brain', journal],
     ['migrator', 'couchestor.migration.requested'],
+    ['ec-encoder', 'couchestor.migration.requested'],
+    ['ec-encoder', journal],
     ['cli', journal],
     ['operator', `$JS.API.STREAM.DELETE.${bucketStream(journalBucket)}`],
     ['operator', `$JS.API.STREAM.PURGE.${bucketStream(journalBucket)}`],

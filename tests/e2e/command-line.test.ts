@@ -28,6 +28,8 @@ describe('help', () => {
       'policies',
       'migrations',
       'explain',
+      'ec',
+      'store',
       'doctor',
       'uninstall',
       'dead-letters',

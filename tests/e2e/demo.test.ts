@@ -5,7 +5,7 @@ import { couchestor } from './couchestor.ts';
 const demoTimeoutMs = 180_000;
 
 it(
-  'moves volumes up and down, says why one cannot move, survives the death of the migrator, and loses nothing',
+  'moves volumes up and down, says why one cannot move, survives the death of the migrator and of two drives, and loses nothing',
   async () => {
     const { code, stdout, stderr } = await couchestor(['demo', '--json']);
     expect(stdout.trim().split('\n'), stderr).toHaveLength(1);
@@ -15,6 +15,7 @@ it(
       expect(result[count], count).toBeGreaterThan(0);
     }
     expect(result['demoted']).toBeGreaterThanOrEqual(2);
+    expect(result['vault'], stderr).toMatchObject({ mismatches: 0, drivesFailed: 2, problems: [] });
     expect(result['seconds']).toBeLessThanOrEqual(90);
     expect(code).toBe(0);
     expect(stderr).toContain('killing the migrator (kill -9)');

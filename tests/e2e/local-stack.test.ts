@@ -71,12 +71,20 @@ describe('a running stack', () => {
     const { healthy, services } = await status();
     expect(healthy).toBe(true);
     expect(services.map(({ name, state }) => [name, state])).toEqual(
-      ['mayastor-simulator', 'metrics-watcher', 'policy-brain', 'migrator'].map((name) => [name, 'ready']),
+      ['mayastor-simulator', 'metrics-watcher', 'policy-brain', 'migrator', 'ec-encoder'].map((name) => [name, 'ready']),
     );
     for (const { name, metricsUrl } of (await stack()).services) {
       const metrics = await fetch(`${metricsUrl}/metrics`);
       expect(await metrics.text(), name).toContain('process_cpu_seconds_total');
     }
+  });
+
+  it('keeps a vault, and says of it what it does not survive', async () => {
+    const { vaults } = await status();
+    expect(vaults).toMatchObject([{ policy: 'local', phase: 'ready', survives: expect.stringContaining('0 disk losses') }]);
+    const vault = ['--data-dir', join(dataDir, 'vault')];
+    expect((await couchestor(['ec', 'volume', 'create', 'data', '64MiB', ...vault])).code).toBe(0);
+    expect((await couchestor(['ec', 'volume', 'list', ...vault])).stdout).toMatch(/^data +64\.0 MiB/m);
   });
 
   it('refuses a second stack with the same data, and goes on', async () => {
@@ -241,6 +249,7 @@ describe('Ctrl-C', () => {
       'metrics-watcher',
       'policy-brain',
       'migrator',
+      'ec-encoder',
     ]);
     const beganMs = performance.now();
     up.child.kill('SIGINT');
@@ -268,6 +277,7 @@ describe('Ctrl-C', () => {
       });
       up = startUp();
       await up.saw('up after', startTimeoutMs);
+      expect((await couchestor(['ec', 'volume', 'list', '--data-dir', join(dataDir, 'vault')])).stdout).toMatch(/^data +64\.0 MiB/m);
     },
     startTimeoutMs,
   );

@@ -85,7 +85,7 @@ describe('the manifests', () => {
       serviceAccounts.map(({ name }) => `${systemNamespace}/${name}`).sort(),
     );
     const withToken = found.filter((account) => account['automountServiceAccountToken'] === true).map(({ metadata }) => metadata.name);
-    expect(withToken.sort()).toEqual(['migrator', 'operator', 'policy-brain']);
+    expect(withToken.sort()).toEqual(['ec-encoder', 'migrator', 'operator', 'policy-brain']);
   });
 });
 

@@ -160,7 +160,8 @@ class Torture {
 
   #isDone(): boolean {
     const { plan, killsOfOneMove } = this.#o;
-    return plan.left() === 0 && (this.#follower?.moves.some(({ kills }) => kills >= killsOfOneMove) ?? false);
+    const isEveryBiasSeen = Object.values(this.#biases).every((count) => count > 0);
+    return plan.left() === 0 && isEveryBiasSeen && (this.#follower?.moves.some(({ kills }) => kills >= killsOfOneMove) ?? false);
   }
 
   /** Called the moment that a move has reached a step. */

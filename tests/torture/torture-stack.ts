@@ -11,9 +11,9 @@ import {
   type Addresses,
   hostOf,
   type LocalAddresses,
-  type ServiceName,
-  serviceNames,
   serviceOptions,
+  type TieringService,
+  tieringServices,
 } from '@couchestor/cli/stack/service-specs';
 import { startTestNats, startTestPrometheus, startTestRedis, type TestServer } from '@couchestor/shared/testing/servers';
 import { waitUntil } from '@couchestor/shared/testing/wait-until';
@@ -24,7 +24,7 @@ const scrapeIntervalMs = 500;
 const inDeploy = (name: string): string => fileURLToPath(new URL(`../../deploy/local/${name}`, import.meta.url));
 
 /** Added to what the local stack says: everything as quick as `--simulator` permits. */
-const hurry: Readonly<Record<ServiceName, readonly string[]>> = {
+const hurry: Readonly<Record<TieringService, readonly string[]>> = {
   'mayastor-simulator': [],
   'metrics-watcher': ['--sample-interval', '2s', '--rate-interval', '4s', '--scrape-interval', '1s'],
   'policy-brain': [],
@@ -43,7 +43,7 @@ const hurry: Readonly<Record<ServiceName, readonly string[]>> = {
   ],
 };
 
-export type KillableService = Exclude<ServiceName, 'metrics-watcher'>;
+export type KillableService = Exclude<TieringService, 'metrics-watcher'>;
 export type Broker = 'nats-server' | 'redis-server';
 export type Killable = KillableService | Broker;
 
@@ -59,7 +59,7 @@ export class TortureStack {
   readonly adminUrl: string;
   readonly #brokers: Readonly<Record<Broker, TestServer>>;
   readonly #prometheus: TestServer;
-  readonly #services = new Map<ServiceName, ServiceProcess>();
+  readonly #services = new Map<TieringService, ServiceProcess>();
   readonly #ready = new Set<Killable>();
 
   private constructor(o: { brokers: Record<Broker, TestServer>; prometheus: TestServer; local: LocalAddresses }) {
@@ -73,9 +73,9 @@ export class TortureStack {
   /** Resolves once every service is ready. */
   static async start(input: StackInput): Promise<TortureStack> {
     await mkdir(join(input.folder, 'logs'), { recursive: true });
-    const ports = await freePorts(3 + 2 * serviceNames.length);
+    const ports = await freePorts(3 + 2 * tieringServices.length);
     const at = (index: number): string => `http://127.0.0.1:${ports[index]}`;
-    const ops = serviceNames.map((name, index) => [name, { metricsUrl: at(3 + 2 * index), healthUrl: at(4 + 2 * index) }]);
+    const ops = tieringServices.map((name, index) => [name, { metricsUrl: at(3 + 2 * index), healthUrl: at(4 + 2 * index) }]);
     const local: LocalAddresses = { mayastorUrl: at(0), adminUrl: at(1), exporterUrl: at(2), ops: Object.fromEntries(ops) };
     const [nats, redis, prometheus] = await Promise.all([
       startTestNats(),
@@ -140,7 +140,7 @@ export class TortureStack {
       simulatorDir: join(folder, 'simulator'),
     });
     const movesMax = ['--max-concurrent-migrations', String(movesAtATime)];
-    for (const name of serviceNames) {
+    for (const name of tieringServices) {
       const moves = name === 'policy-brain' || name === 'migrator' ? movesMax : [];
       const args = ['run', name, ...options[name], ...hurry[name], ...moves];
       const service = new ServiceProcess({
@@ -171,7 +171,7 @@ export class TortureStack {
     }
   }
 
-  #service(name: ServiceName): ServiceProcess {
+  #service(name: TieringService): ServiceProcess {
     const service = this.#services.get(name);
     if (service === undefined) {
       throw new TypeError(`${name} was never started`);
@@ -187,7 +187,7 @@ class ServiceProcess {
   #child: ChildProcess | undefined;
   #ended: Promise<unknown> = Promise.resolve();
 
-  constructor(o: { name: ServiceName; args: readonly string[]; logFile: string; healthUrl: string }) {
+  constructor(o: { name: TieringService; args: readonly string[]; logFile: string; healthUrl: string }) {
     this.logFile = o.logFile;
     this.healthUrl = o.healthUrl;
     const loader = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href;
